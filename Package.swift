@@ -1,0 +1,82 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A room: a library target that imports lower floors only.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// The tests of one room; all of them share `TestSupport`.
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests",
+        dependencies: [.byName(name: name), "TestSupport"] + dependencies,
+        swiftSettings: settings)
+}
+
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let csv = Target.Dependency.product(name: "SwiftCSV", package: "SwiftCSV")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let unixSignals = Target.Dependency.product(
+    name: "UnixSignals", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "tally",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "tally", targets: ["tally"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        .package(url: "https://github.com/swiftcsv/SwiftCSV", exact: "0.10.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CZeroMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
+        room("Wire", [protobuf]),
+        room("Cryptography", ["COpenSSL"]),
+        room("Ledger", ["Cryptography", "Wire"]),
+        room("Contracts", ["Cryptography", "Ledger", "Wire"]),
+        room("Training", ["Cryptography", "Ledger"]),
+        room("Federation", ["Contracts", "Cryptography", "Ledger", "Training", "Wire"]),
+        room("Replay", ["Contracts", "Cryptography", "Ledger", "Training", "Wire"]),
+        room("Messaging", ["Cryptography", "CZeroMQ", logging]),
+        room("Storage", ["Contracts", "Cryptography", "Ledger", "Wire", grdb]),
+        room(
+            "Node",
+            [
+                "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Replay",
+                "Storage", "Training", "Wire", lifecycle, logging, unixSignals,
+            ]),
+        room(
+            "Commands",
+            [
+                "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Node",
+                "Replay", "Storage", "Training", "Wire", argumentParser, csv, lifecycle, logging,
+                unixSignals, yams,
+            ]),
+        .executableTarget(
+            name: "tally", dependencies: ["Commands"], path: "Sources/Tool",
+            swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,184 @@
+package import Cryptography
+package import Ledger
+package import Wire
+
+/// What a commitment hides: SHA-256 over tag, network, item, annotator, answer and salt, each
+/// framed by its length.
+///
+/// - Parameter salt: 32 bytes that only the annotator can derive.
+package func answerCommitment(
+    network: NetworkID, item: ItemID, annotator: AccountID, grade: UInt32, salt: [UInt8]
+) -> Digest {
+    let fields: [[UInt8]] = [
+        Array("tally/answer/v1".utf8), network.digest.bytes, Array(item.text.utf8),
+        Array(annotator.text.utf8), bigEndian(grade), salt,
+    ]
+    return Digest.sha256(fields.flatMap { bigEndian(UInt64($0.count)) + $0 })
+}
+
+/// The salt of an annotator's answer to an item.
+///
+/// Derived, not stored, so that neither a crash nor a new computer loses it.
+///
+/// - Parameter secret: derived from the annotator's signing key, known to nobody else.
+package func answerSalt(secret: [UInt8], network: NetworkID, item: ItemID) -> [UInt8] {
+    hmacSHA256(key: secret, network.digest.bytes + Array(item.text.utf8)).bytes
+}
+
+/// What waits for a height; the table `due` orders it by height, kind and id.
+package enum DueKind: UInt8, Sendable {
+    case item = 1
+    case window = 2
+    case offers = 3
+    case round = 4
+}
+
+package func dueKey(_ height: UInt64, _ kind: DueKind, _ id: String) -> [UInt8] {
+    bigEndian(height) + [kind.rawValue] + Array(id.utf8)
+}
+
+extension ChangeSet {
+    mutating func setDue(_ height: UInt64, _ kind: DueKind, _ id: String) {
+        set(.due, dueKey(height, kind, id), [1])
+    }
+
+    mutating func clearDue(_ height: UInt64, _ kind: DueKind, _ id: String) {
+        set(.due, dueKey(height, kind, id), nil)
+    }
+
+    package mutating func item(_ item: ItemID) -> WireItemState? {
+        value(WireItemState.self, .items, Array(item.text.utf8))
+    }
+
+    fileprivate mutating func setItem(_ item: ItemID, to state: WireItemState, was: UInt64?) {
+        set(.items, Array(item.text.utf8), to: state)
+        let closable = state.outcome == .open ? closableFrom(state) : nil
+        guard closable != was else { return }
+        if let was { clearDue(was, .item, item.text) }
+        if let closable { setDue(closable, .item, item.text) }
+    }
+
+    mutating func openItem(_ item: ItemID, readers: [String], _ call: Call) {
+        let rule = call.context.agreement.annotation
+        var period = openPeriod()
+        period.items += 1
+        setOpenPeriod(period)
+        var state = WireItemState()
+        state.period = period.number
+        state.readers = readers
+        let window = readers.isEmpty ? 0 : UInt64(rule.commitWindow)
+        state.commitUntil = call.context.height.advanced(by: window).value
+        state.revealUntil =
+            call.context.height
+            .advanced(by: window).advanced(by: UInt64(rule.revealWindow)).value
+        set(.periodItems, periodItemKey(period.number, item), [1])
+        setItem(item, to: state, was: nil)
+    }
+}
+
+/// The first height at which reveals are valid.
+private func revealFrom(_ state: WireItemState) -> UInt64 {
+    state.revealFrom != 0 ? state.revealFrom : state.commitUntil + 1
+}
+
+/// The first height at which the item can be closed, as far as is known now.
+///
+/// At once when all that was committed is revealed; else when the reveal window is over.
+func closableFrom(_ state: WireItemState) -> UInt64 {
+    let outstanding = state.answers.contains { $0.grade == 0 }
+    return outstanding ? state.revealUntil + 1 : revealFrom(state)
+}
+
+private func answerIndex(_ state: WireItemState, of annotator: AccountID) -> Int? {
+    state.answers.firstIndex { $0.annotator == annotator.text }
+}
+
+/// `answer.commit`: a listed reader binds an answer without showing it.
+func commit(
+    _ body: WireAnswerCommit, _ call: Call, _ changes: inout ChangeSet
+) throws(Rejection) {
+    guard let item = ItemID(body.item), body.commitment.count == 32 else { throw .malformedField }
+    guard var state = changes.item(item) else { throw .unknownItem }
+    try call.require(state.readers.contains(call.signer.text), else: .notAssigned)
+    try call.require(state.outcome == .open, else: .itemClosed)
+    try call.require(answerIndex(state, of: call.signer) == nil, else: .alreadyCommitted)
+    try call.require(
+        state.revealFrom == 0 && call.height <= state.commitUntil, else: .commitWindowOver)
+    let was = closableFrom(state)
+    var answer = WireAnswerState()
+    answer.annotator = call.signer.text
+    answer.commitment = body.commitment
+    let place = state.answers.firstIndex {
+        call.signer.text.utf8.lexicographicallyPrecedes($0.annotator.utf8)
+    }
+    state.answers.insert(answer, at: place ?? state.answers.count)
+    if state.answers.count == state.readers.count {
+        state.revealFrom = call.height + 1
+        state.revealUntil =
+            call.context.height
+            .advanced(by: UInt64(call.context.agreement.annotation.revealWindow)).value
+    }
+    changes.setItem(item, to: state, was: was)
+}
+
+/// `answer.reveal`: opens a commitment once all have committed or the commit window is over.
+func reveal(
+    _ body: WireAnswerReveal, _ call: Call, _ changes: inout ChangeSet
+) throws(Rejection) {
+    guard let item = ItemID(body.item), body.salt.count == 32 else { throw .malformedField }
+    guard var state = changes.item(item) else { throw .unknownItem }
+    try call.require(state.readers.contains(call.signer.text), else: .notAssigned)
+    try call.require(state.outcome == .open, else: .itemClosed)
+    guard let place = answerIndex(state, of: call.signer) else { throw .notCommitted }
+    try call.require(state.answers[place].grade == 0, else: .alreadyRevealed)
+    try call.require(call.height >= revealFrom(state), else: .revealNotOpen)
+    try call.require(call.height <= state.revealUntil, else: .revealWindowOver)
+    try call.require(
+        body.grade >= 1 && body.grade <= call.context.agreement.annotation.classes,
+        else: .gradeOutOfRange)
+    let commitment = answerCommitment(
+        network: call.context.network, item: item, annotator: call.signer, grade: body.grade,
+        salt: [UInt8](body.salt))
+    try call.require(
+        commitment.bytes == [UInt8](state.answers[place].commitment), else: .doesNotOpen)
+    let was = closableFrom(state)
+    state.answers[place].grade = body.grade
+    changes.setItem(item, to: state, was: was)
+}
+
+/// `item.close`: decides an item by the ordinal rule; a commitment never revealed costs the stake.
+func close(_ body: WireItemClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
+    guard let item = ItemID(body.item) else { throw .malformedField }
+    guard var state = changes.item(item) else { throw .unknownItem }
+    try call.require(state.outcome == .open, else: .itemClosed)
+    let was = closableFrom(state)
+    try call.require(call.height >= was, else: .itemNotReady)
+    let rule = call.context.agreement.annotation
+    let answers = state.answers.filter { $0.grade > 0 }
+    let grades = answers.map { Int($0.grade) }
+    switch ordinalRule(rule).outcome(of: grades) {
+    case .approved(let grade):
+        state.outcome = .approved
+        state.grade = UInt32(grade)
+        state.posteriorPermille = changes.scoreOnline(
+            answers, consensus: grade, classes: Int(rule.classes))
+    case .indeterminate(.disputed): state.outcome = .disputed
+    case .indeterminate(.tooFew): state.outcome = .tooFew
+    }
+    if let low = grades.min(), let high = grades.max() { state.spread = UInt32(high - low) }
+    state.closedHeight = call.height
+    state.closeEnvelope = data(call.id.envelope.bytes)
+    state.closeIndex = call.id.index
+    let silent = state.answers.filter { $0.grade == 0 }.compactMap { AccountID($0.annotator) }
+    try changes.penalise(
+        silent.map { ($0, nil) }, window: "item/\(item.text)", rule: MoneyRule.annotation, call)
+    changes.decided(state.outcome)
+    changes.setItem(item, to: state, was: was)
+}
+
+func ordinalRule(_ rule: WireAnnotationRule) -> OrdinalRule {
+    OrdinalRule(
+        minimumAnswers: Int(rule.minimumAnswers), tolerance: UInt(rule.nearDistance),
+        support: UInt64(rule.nearShareNumerator), outOf: UInt64(rule.nearShareDenominator),
+        spread: UInt(rule.maximumSpread))
+}

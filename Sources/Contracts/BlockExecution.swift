@@ -1,0 +1,111 @@
+package import Cryptography
+package import Ledger
+package import Wire
+
+/// Why a block cannot be executed; its proposer broke a rule, or the state cannot be read.
+package enum ExecutionFault: Error, Hashable, Sendable, CustomStringConvertible {
+    case unknownSigner(AccountID)
+    case badSignature(AccountID, envelope: Digest)
+    case sequenceUsed(AccountID, sequence: UInt64, next: UInt64)
+    case expired(envelope: Digest, notAfter: UInt64)
+    case state(StateFault)
+
+    package var description: String {
+        switch self {
+        case .unknownSigner(let account): "\(account) is not registered"
+        case .badSignature(let account, let envelope):
+            "the signature of \(account) over envelope \(envelope) is not good"
+        case .sequenceUsed(let account, let sequence, let next):
+            "sequence \(sequence) of \(account) is used; the next free one is \(next)"
+        case .expired(let envelope, let notAfter):
+            "envelope \(envelope) was valid to height \(notAfter) only"
+        case .state(let fault): "\(fault)"
+        }
+    }
+}
+
+/// What a block did.
+package struct Execution: Sendable {
+    /// One effect per transaction, in order.
+    package let effects: [WireEffect]
+    /// RFC 6962 root over the encoded effects.
+    package let effectsRoot: Digest
+    package let changes: StateChanges
+    /// Whether the block's header must carry the state root.
+    package let isCheckpoint: Bool
+}
+
+/// Checks an envelope against the state it would be executed on.
+package func admit(
+    _ envelope: Envelope, in context: BlockContext, to changes: inout ChangeSet,
+    isVerified: (Envelope, VerifyingKey) -> Bool
+) throws(ExecutionFault) {
+    guard let member = changes.member(envelope.signer),
+        let key = VerifyingKey(member.document.signingKey)
+    else { throw .unknownSigner(envelope.signer) }
+    guard isVerified(envelope, key) else {
+        throw .badSignature(envelope.signer, envelope: envelope.id)
+    }
+    let last = changes.lastSequence(of: envelope.signer)
+    guard envelope.header.sequence > last else {
+        throw .sequenceUsed(
+            envelope.signer, sequence: envelope.header.sequence, next: last + 1)
+    }
+    guard context.height.value <= envelope.header.notAfterHeight else {
+        throw .expired(envelope: envelope.id, notAfter: envelope.header.notAfterHeight)
+    }
+}
+
+extension ChangeSet {
+    package mutating func lastSequence(of account: AccountID) -> UInt64 {
+        value(WireSequenceState.self, .sequences, Array(account.text.utf8))?.last ?? 0
+    }
+}
+
+/// Executes the envelopes of one block above a state.
+///
+/// A transaction that a contract rejects stays in the block and changes nothing; an envelope that
+/// is not admissible makes the block invalid.
+///
+/// - Parameter isVerified: whether an envelope's signature is the key's; a node remembers what it
+///   has checked.
+package func execute(
+    _ envelopes: [Envelope], in context: BlockContext, on state: any StateView,
+    isVerified: (Envelope, VerifyingKey) -> Bool
+) throws(ExecutionFault) -> Execution {
+    var changes = ChangeSet(above: state)
+    var effects: [WireEffect] = []
+    var leaves: [Digest] = []
+    let interval = UInt64(context.agreement.chain.checkpointInterval)
+    var isCheckpoint = context.height.value % interval == 0
+    for envelope in envelopes {
+        try admit(envelope, in: context, to: &changes, isVerified: isVerified)
+        var sequence = WireSequenceState()
+        sequence.last = envelope.header.sequence
+        changes.set(.sequences, Array(envelope.signer.text.utf8), to: sequence)
+        _ = changes.commit()
+        for (index, transaction) in envelope.transactions.enumerated() {
+            let id = TransactionID(envelope: envelope.id, index: UInt32(index))
+            var effect = WireEffect()
+            effect.envelope = data(envelope.id.bytes)
+            effect.index = id.index
+            do throws(Rejection) {
+                try apply(
+                    transaction, id: id, signer: envelope.signer, in: context, to: &changes)
+                effect.postings = changes.postings
+                effect.changes = data(changes.commit().bytes)
+                if case .roundClose = transaction.body { isCheckpoint = true }
+            } catch {
+                changes.rollBack()
+                effect.outcome = error.rawValue
+                effect.changes = data(Digest.zero.bytes)
+            }
+            leaves.append(leafHash(effect.encoded()))
+            effects.append(effect)
+        }
+        if let fault = changes.fault { throw .state(fault) }
+    }
+    return Execution(
+        effects: effects, effectsRoot: merkleRoot(leaves), changes: changes.changes,
+        isCheckpoint: isCheckpoint)
+}

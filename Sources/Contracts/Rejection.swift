@@ -1,0 +1,118 @@
+/// Why a transaction changes nothing; cases in check order, so that all sites give one reason.
+///
+/// The raw value is the outcome code in the effects tree; a code is never used again for another
+/// reason.
+package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomStringConvertible {
+    case notPermitted = 1
+    case malformedField = 2
+    case unknownAccount = 3
+    case insufficientBalance = 4
+    case amountOverflow = 5
+
+    case memberMalformed = 10
+    case memberExists = 11
+    case keyInUse = 12
+    case notAFoundingRole = 13
+
+    case notCustodian = 20
+    case purposesMalformed = 21
+    case consentEnded = 22
+    case noConsentToWithdraw = 23
+
+    case foreignItem = 30
+    case itemExists = 31
+    case noConsent = 32
+    case readersMalformed = 33
+    case readerNotEligible = 34
+
+    case unknownItem = 40
+    case notAssigned = 41
+    case itemClosed = 42
+    case alreadyCommitted = 43
+    case commitWindowOver = 44
+    case notCommitted = 45
+    case alreadyRevealed = 46
+    case revealNotOpen = 47
+    case revealWindowOver = 48
+    case gradeOutOfRange = 49
+    case doesNotOpen = 50
+    case itemNotReady = 51
+    case periodNotReady = 52
+
+    case runActive = 60
+    case noRun = 61
+    case runOver = 62
+    case notOnRoster = 63
+    case referenceFixed = 64
+    case alreadyOffered = 65
+    case offersOver = 66
+    case notAVoter = 67
+    case referenceNotFixed = 68
+    case roundOutOfOrder = 69
+    case wrongBaseModel = 70
+    case roundNotOpen = 71
+    case roundOver = 72
+    case alreadySubmitted = 73
+    case roundNotReady = 74
+    case noQuorum = 75
+    case valuesMalformed = 76
+
+    case unknownWindow = 80
+    case windowOpen = 81
+
+    package var description: String {
+        switch self {
+        case .notPermitted: "the signer's role does not allow this"
+        case .malformedField: "a field has not the right length or range"
+        case .unknownAccount: "the account is not registered"
+        case .insufficientBalance: "the account holds less than is needed"
+        case .amountOverflow: "an amount leaves the range of 64 bits"
+        case .memberMalformed:
+            "the member document is malformed or proves no possession of its keys"
+        case .memberExists: "the account is already registered"
+        case .keyInUse: "a key of the document belongs to another member"
+        case .notAFoundingRole: "voters enter by a decision of the voters, not by enrolment"
+        case .notCustodian: "another site is this patient's custodian"
+        case .purposesMalformed: "purposes must be given, known, ascending and each once"
+        case .consentEnded: "the consent would end before it starts"
+        case .noConsentToWithdraw: "no consent in force covers these purposes"
+        case .foreignItem: "the item's name does not start with the signing site"
+        case .itemExists: "an item of this name is registered"
+        case .noConsent: "no consent of the patient is in force for this use"
+        case .readersMalformed: "readers must be annotator accounts, ascending and each once"
+        case .readerNotEligible: "a reader is not registered at the site of the item"
+        case .unknownItem: "there is no such item"
+        case .notAssigned: "the item is not assigned to the signer"
+        case .itemClosed: "the item is closed"
+        case .alreadyCommitted: "the signer has already committed an answer to this item"
+        case .commitWindowOver: "the window for commitments is over"
+        case .notCommitted: "the signer has committed no answer to this item"
+        case .alreadyRevealed: "the signer has already revealed the answer to this item"
+        case .revealNotOpen: "reveals are not open yet: commitments are still awaited"
+        case .revealWindowOver: "the window for reveals is over"
+        case .gradeOutOfRange: "the grade is out of range"
+        case .doesNotOpen: "the revealed answer and salt do not open the commitment"
+        case .itemNotReady: "the item still awaits answers"
+        case .periodNotReady: "the period has items without an outcome, or none at all"
+        case .runActive: "another run is under way"
+        case .noRun: "there is no such run"
+        case .runOver: "the run is stopped or finished"
+        case .notOnRoster: "the signer is not on the run's roster"
+        case .referenceFixed: "the reference set is already fixed"
+        case .alreadyOffered: "the signer has already offered reference records"
+        case .offersOver: "the window for reference offers is over"
+        case .notAVoter: "the signer is not a voter"
+        case .referenceNotFixed: "the reference set is not fixed yet"
+        case .roundOutOfOrder: "the round is not the next one"
+        case .wrongBaseModel: "the base model is not the run's present model"
+        case .roundNotOpen: "the round is not open"
+        case .roundOver: "the round's deadline has passed"
+        case .alreadySubmitted: "the signer has already submitted an update for this round"
+        case .roundNotReady: "the round still awaits updates"
+        case .noQuorum: "no quorum of voters vouches for this result"
+        case .valuesMalformed: "the round's values are malformed or name another roster"
+        case .unknownWindow: "there is no such appeal window"
+        case .windowOpen: "the appeal window is still open"
+        }
+    }
+}

@@ -1,0 +1,260 @@
+package import Contracts
+package import Cryptography
+package import Ledger
+package import Wire
+
+/// Why the coordinator does not accept an envelope.
+package enum AdmissionRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+    case malformed(EnvelopeFault)
+    case inadmissible(ExecutionFault)
+    /// The pool holds as much as it may; nothing was kept.
+    case poolFull
+
+    /// A stable name for scripts and remote callers.
+    package var code: String {
+        switch self {
+        case .malformed: "malformed"
+        case .inadmissible(.unknownSigner): "unknownSigner"
+        case .inadmissible(.badSignature): "badSignature"
+        case .inadmissible(.sequenceUsed): "sequenceUsed"
+        case .inadmissible(.expired): "expired"
+        case .inadmissible(.state): "stateUnreadable"
+        case .poolFull: "poolFull"
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .malformed(let fault): "\(fault)"
+        case .inadmissible(let fault): "\(fault)"
+        case .poolFull: "the coordinator has too many envelopes waiting; send it again later"
+        }
+    }
+}
+
+/// The coordinator as a machine: it admits envelopes, proposes blocks and collects votes.
+///
+/// It holds no replica of its own: the organisation's ``Replica`` votes like any other's, and the
+/// proposals are built above that replica's head.
+package struct Coordinator: Sendable {
+    static let poolLimit = 4_096
+    static let blockBytes = Block.maximumBytes - (256 << 10)
+    static let dutiesPerBlock = 1_000
+
+    private let genesis: Genesis
+    private let key: SigningKey
+    /// Accepted and not yet in a block, in order of arrival.
+    private var pool: [Envelope] = []
+    private var poolIDs: Set<Digest> = []
+    /// The coordinator's own transactions; they are signed when a block is built.
+    private var own: [WireTransaction] = []
+    private var votes: [AccountID: Signature] = [:]
+    private var certificate: Certificate?
+    private var proposed: Block?
+
+    package init(genesis: Genesis, key: SigningKey) {
+        self.genesis = genesis
+        self.key = key
+    }
+
+    /// The block that stands at the height after the head's parent and waits for votes.
+    package var proposal: Block? { proposed }
+    /// The certificate of the newest proposal, once a quorum voted.
+    package var newestCertificate: Certificate? { certificate }
+
+    /// Whether an envelope waits in the pool.
+    package func holds(_ envelope: Digest) -> Bool { poolIDs.contains(envelope) }
+
+    /// Checks an envelope for the pool; the caller keeps it durably and then calls ``keep(_:)``.
+    package func admit(
+        _ envelope: Envelope, above replica: inout Replica
+    ) throws(AdmissionRefusal) {
+        guard pool.count < Self.poolLimit else { throw .poolFull }
+        var changes = ChangeSet(above: replica.headState)
+        let context = replica.context(at: replica.head.height.next)
+        var verifier = replica
+        do {
+            try Contracts.admit(envelope, in: context, to: &changes) { envelope, key in
+                verifier.verifies(envelope, key)
+            }
+        } catch { throw .inadmissible(error) }
+        replica = verifier
+        if let fault = changes.fault { throw .inadmissible(.state(fault)) }
+        let waiting = pool.last { $0.signer == envelope.signer }?.header.sequence ?? 0
+        guard envelope.header.sequence > waiting else {
+            throw .inadmissible(
+                .sequenceUsed(
+                    envelope.signer, sequence: envelope.header.sequence, next: waiting + 1))
+        }
+    }
+
+    package mutating func keep(_ envelope: Envelope) {
+        guard poolIDs.insert(envelope.id).inserted else { return }
+        pool.append(envelope)
+    }
+
+    /// Queues the coordinator's own transactions for the next block.
+    package mutating func contribute(_ transactions: [WireTransaction]) {
+        own += transactions
+    }
+
+    /// The next free sequence of a signer, envelopes in the pool included.
+    package func nextSequence(of signer: AccountID, above replica: Replica) -> UInt64 {
+        var changes = ChangeSet(above: replica.headState)
+        let waiting = pool.last { $0.signer == signer }?.header.sequence ?? 0
+        return max(changes.lastSequence(of: signer), waiting) + 1
+    }
+
+    /// Takes a block that was proposed before a restart.
+    package mutating func resume(_ block: Block) {
+        proposed = block
+        votes = [:]
+        certificate = nil
+        drop(block.envelopes)
+    }
+
+    /// Counts a vote for the newest proposal; others are late or meant for another block.
+    ///
+    /// - Returns: whether this vote completed the certificate.
+    package mutating func count(_ vote: Vote) throws(VoteFault) -> Bool {
+        guard let proposed, vote.slot == proposed.slot, vote.block == proposed.hash else {
+            return false
+        }
+        guard votes[vote.voter] == nil else { return false }
+        try vote.verify(by: genesis.voters, network: genesis.network)
+        votes[vote.voter] = vote.signature
+        guard certificate == nil, votes.count >= genesis.voters.quorum else { return false }
+        certificate = Certificate(slot: vote.slot, block: vote.block, votes: votes)
+        return true
+    }
+
+    /// Builds the next block when it is due.
+    ///
+    /// It is due when the newest one is certified, a block interval has passed, and something
+    /// waits: transactions, a window, or a block with transactions that is not settled yet.
+    ///
+    /// - Parameter now: milliseconds since 1970.
+    /// - Returns: nil when no block is due.
+    package mutating func propose(
+        above replica: inout Replica, now: UInt64
+    ) throws -> Block? {
+        let head = replica.head
+        if let proposed {
+            guard proposed.hash == head.hash, certificate != nil else { return nil }
+        }
+        let interval = UInt64(genesis.agreement.chain.blockIntervalMs)
+        let earliest = head.timeMilliseconds + interval
+        guard now >= earliest else { return nil }
+        let height = head.height.next
+        let due = try openWindows(replica)
+        let isSettling = replica.unsettled.contains { $0.block.header.transactionCount > 0 }
+        guard !pool.isEmpty || !own.isEmpty || !due.isEmpty || isSettling else { return nil }
+        let duties = due.filter { $0.height <= height.value }.compactMap(\.transaction)
+        let envelopes = try select(duties: duties, height: height, above: &replica)
+        let outcome = try replica.compute(envelopes, at: height)
+        let header = BlockHeader(
+            slot: Slot(term: replica.term, height: height), previous: head.hash,
+            timeMilliseconds: max(earliest, now), proposer: genesis.coordinator.account,
+            transactionCount: UInt32(outcome.execution.effects.count),
+            logSize: outcome.log.size, logRoot: outcome.log.root,
+            effectsRoot: outcome.execution.effectsRoot, stateRoot: outcome.stateRoot,
+            voters: genesis.voters.hash(network: genesis.network),
+            parentCertificate: certificate?.hash(network: genesis.network) ?? .zero,
+            opening: head.slot.term < replica.term ? genesis.network.digest : nil)
+        return try Block(
+            header: header, envelopes: envelopes, parentCertificate: certificate,
+            network: genesis.network, key: key)
+    }
+
+    /// Moves on to a block that is durably appended.
+    package mutating func appended(_ block: Block) {
+        resume(block)
+        own = []
+    }
+
+    private mutating func drop(_ envelopes: [Envelope]) {
+        let ids = Set(envelopes.map(\.id))
+        pool.removeAll { ids.contains($0.id) }
+        poolIDs.subtract(ids)
+    }
+
+    /// What fits into a block, oldest first, and last an envelope of the coordinator's own.
+    private mutating func select(
+        duties: [WireTransaction], height: Height, above replica: inout Replica
+    ) throws -> [Envelope] {
+        var changes = ChangeSet(above: replica.headState)
+        let context = replica.context(at: height)
+        var chosen: [Envelope] = []
+        var dropped: [Envelope] = []
+        var bytes = 0
+        var sequences: [AccountID: UInt64] = [:]
+        var verifier = replica
+        for envelope in pool {
+            guard bytes + envelope.bytes.count <= Self.blockBytes - Envelope.maximumBytes else {
+                break
+            }
+            do {
+                try Contracts.admit(envelope, in: context, to: &changes) { envelope, key in
+                    verifier.verifies(envelope, key)
+                }
+                guard envelope.header.sequence > sequences[envelope.signer] ?? 0 else {
+                    dropped.append(envelope)
+                    continue
+                }
+            } catch {
+                if case .state(let fault) = error { throw fault }
+                dropped.append(envelope)
+                continue
+            }
+            sequences[envelope.signer] = envelope.header.sequence
+            bytes += envelope.bytes.count
+            chosen.append(envelope)
+        }
+        replica = verifier
+        drop(dropped)
+        let transactions = own + duties
+        guard !transactions.isEmpty else { return chosen }
+        let signer = genesis.coordinator.account
+        let last = max(changes.lastSequence(of: signer), sequences[signer] ?? 0)
+        let raw = try signedEnvelope(
+            transactions, signer: signer, sequence: last + 1, notAfter: height,
+            network: genesis.network, key: key)
+        chosen.append(try Envelope(strictly: raw, network: genesis.network))
+        return chosen
+    }
+
+    /// What waits for a height, soonest first.
+    private func openWindows(_ replica: Replica) throws(StateFault) -> [DueEntry] {
+        try replica.headState
+            .entries(in: .due, prefix: [], limit: Self.dutiesPerBlock)
+            .compactMap(DueEntry.init)
+    }
+}
+
+/// An entry of the table `due`.
+struct DueEntry {
+    let height: UInt64
+    let kind: DueKind
+    let id: String
+
+    init?(_ entry: StateEntry) {
+        let key = entry.key.key
+        guard key.count > 9, let kind = DueKind(rawValue: key[8]),
+            let id = String(validating: key[9...], as: UTF8.self)
+        else { return nil }
+        height = key[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        self.kind = kind
+        self.id = id
+    }
+
+    /// What the coordinator sends once the height is reached; nil where others act.
+    var transaction: WireTransaction? {
+        var transaction = WireTransaction()
+        switch kind {
+        case .item: transaction.itemClose.item = id
+        case .window: transaction.windowExpire.window = id
+        case .offers, .round: return nil
+        }
+        return transaction
+    }
+}

@@ -1,0 +1,63 @@
+package import Contracts
+package import Ledger
+import Wire
+
+/// Something a voter owes to the run under way; performed outside block execution.
+package enum Duty: Hashable, Sendable {
+    /// Offer the site's held-out records for the reference set.
+    case offerReference(run: UInt32)
+    /// Say what the reference set is.
+    case fixReference(run: UInt32)
+    case openRound(run: UInt32, round: UInt32)
+    case train(run: UInt32, round: UInt32)
+    /// Say what the round's aggregate and values are.
+    case checkRound(run: UInt32, round: UInt32)
+    case closeRound(run: UInt32, round: UInt32)
+}
+
+/// The duties of an account in a contract state; the same state gives the same duties.
+///
+/// - Parameter height: of the state; a duty is due when its transaction is valid in the next block.
+package func duties(
+    of account: AccountID, in state: any StateView, at height: Height, genesis: Genesis
+) throws(StateFault) -> [Duty] {
+    var changes = ChangeSet(above: state)
+    let number = changes.newestRun()
+    guard let run = changes.run(number) else { return [] }
+    let round = changes.round(number, run.opened)
+    if let fault = changes.fault { throw fault }
+    let next = height.next.value
+    var duties: [Duty] = []
+    if run.referenceRoot.isEmpty {
+        guard run.isActive else { return [] }
+        let hasOffered = run.offers.contains { $0.site == account.text }
+        let isOffering = next <= run.offersUntil(genesis.agreement)
+        if isOffering, !hasOffered, run.roster.contains(account.text) {
+            duties.append(.offerReference(run: number))
+        }
+        let isComplete = run.offers.count == run.roster.count || !isOffering
+        if isComplete, !run.offers.isEmpty,
+            !run.reference.contains(where: { $0.voter == account.text })
+        {
+            duties.append(.fixReference(run: number))
+        }
+        return duties
+    }
+    let isCoordinator = account == genesis.coordinator.account
+    if let round, !round.isClosed {
+        let hasAnswered = round.updates.contains { $0.site == account.text }
+        if run.roster.contains(account.text), !hasAnswered, next <= round.deadline {
+            duties.append(.train(run: number, round: run.opened))
+        }
+        guard round.isReady(roster: run.roster, at: next) else { return duties }
+        if !round.checks.contains(where: { $0.voter == account.text }) {
+            duties.append(.checkRound(run: number, round: run.opened))
+        }
+        let words = Dictionary(grouping: round.checks, by: \.hash)
+        let isAgreed = words.values.contains { $0.count >= genesis.voters.quorum }
+        if isCoordinator, isAgreed { duties.append(.closeRound(run: number, round: run.opened)) }
+    } else if isCoordinator, run.isActive, run.closed < run.rounds {
+        duties.append(.openRound(run: number, round: run.closed + 1))
+    }
+    return duties
+}

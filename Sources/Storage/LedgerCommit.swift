@@ -1,0 +1,153 @@
+package import Contracts
+import Cryptography
+import Foundation
+import GRDB
+package import Ledger
+import Wire
+
+extension LedgerStore {
+    /// Keeps a vote with all that it stands on, in one transaction and one fsync.
+    ///
+    /// The vote's uniqueness by (term, height), and by term for first blocks, is the schema's.
+    package func commit(_ commitment: Commitment) throws {
+        try write { db in
+            for settled in commitment.settled {
+                try Self.writeSettled(settled, in: db)
+            }
+            if let tip = commitment.settled.last?.tip { try Self.writeTip(tip, in: db) }
+            let changes = commitment.settled.map(\.execution.changes)
+                .reduce(into: StateChanges()) { $0.merge($1) { _, last in last } }
+            try Self.writeState(changes, rehashed: commitment.rehashed, in: db)
+            try Self.writeVote(commitment, in: db)
+        }
+    }
+
+    private static func writeVote(_ commitment: Commitment, in db: Database) throws {
+        let block = commitment.block.block
+        try db.cachedStatement(sql: "INSERT INTO votes VALUES (?, ?, ?, ?)").execute(arguments: [
+            block.slot.term.value, block.height.value, block.header.opening != nil,
+            Data(commitment.vote.encoded()),
+        ])
+        try db.cachedStatement(sql: "INSERT INTO pending VALUES (?, ?)")
+            .execute(arguments: [block.height.value, Data(block.bytes)])
+        try db.cachedStatement(sql: "UPDATE journal SET term = max(term, ?)")
+            .execute(arguments: [block.slot.term.value])
+        if let highest = commitment.highest {
+            try db.cachedStatement(sql: "UPDATE journal SET highest = ?")
+                .execute(arguments: [Data(highest.bytes)])
+        }
+    }
+
+    private static func writeSettled(_ settled: ExecutedBlock, in db: Database) throws {
+        let block = settled.block
+        let height = block.height.value
+        let count = UInt64(settled.execution.effects.count)
+        let first = settled.tip.log.size - count
+        try db.cachedStatement(sql: "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)").execute(
+            arguments: [
+                height, Data(block.hash.bytes), Data(block.headerBytes),
+                Data(block.signature.bytes), Data(block.parentCertificate?.bytes ?? []), first,
+            ])
+        var index = first
+        for envelope in block.envelopes {
+            try db.cachedStatement(
+                sql: """
+                    INSERT INTO envelopes (hash, height, firstIndex, content) VALUES (?, ?, ?, ?)
+                    """
+            ).execute(arguments: [
+                Data(envelope.id.bytes), height, index, Data(envelope.bytes),
+            ])
+            try db.cachedStatement(sql: "UPDATE accepted SET envelope = NULL WHERE hash = ?")
+                .execute(arguments: [Data(envelope.id.bytes)])
+            index += UInt64(envelope.transactions.count)
+        }
+        let effectRow = try db.cachedStatement(sql: "INSERT INTO effects VALUES (?, ?)")
+        let postingRow = try db.cachedStatement(
+            sql: """
+                INSERT INTO postings (logIndex, height, debit, credit, microtokens, rule,
+                availableFrom) VALUES (?, ?, ?, ?, ?, ?, ?)
+                """)
+        for (offset, effect) in settled.execution.effects.enumerated() {
+            let index = first + UInt64(offset)
+            try effectRow.execute(arguments: [index, Data(effect.encoded())])
+            for posting in effect.postings {
+                try postingRow.execute(arguments: [
+                    index, height, posting.debit, posting.credit,
+                    Int64(bitPattern: posting.microtokens), posting.rule,
+                    Int64(bitPattern: posting.availableFrom),
+                ])
+            }
+        }
+        try db.cachedStatement(sql: "DELETE FROM pending WHERE height <= ?")
+            .execute(arguments: [height])
+        try db.cachedStatement(sql: "DELETE FROM proposals WHERE height <= ?")
+            .execute(arguments: [height])
+    }
+
+    static func writeTip(_ tip: Tip, in db: Database) throws {
+        try db.cachedStatement(
+            sql: "INSERT OR REPLACE INTO tip VALUES (1, ?, ?, ?, ?, ?, ?)"
+        ).execute(arguments: [
+            tip.slot.term.value, tip.height.value, Data(tip.hash.bytes), tip.timeMilliseconds,
+            tip.log.size, Data(tip.log.peaks.flatMap(\.bytes)),
+        ])
+    }
+
+    static func writeState(
+        _ changes: StateChanges, rehashed: [UInt16: Digest], in db: Database
+    ) throws {
+        let set = try db.cachedStatement(sql: "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)")
+        let remove = try db.cachedStatement(sql: "DELETE FROM state WHERE kind = ? AND key = ?")
+        var dirty: Set<UInt16> = []
+        for key in changes.keys.sorted() {
+            let kind = Int(key.table.rawValue)
+            if let value = changes[key] ?? nil {
+                try set.execute(arguments: [
+                    kind, Data(key.key), Int(key.bucket), Data(value),
+                ])
+            } else {
+                try remove.execute(arguments: [kind, Data(key.key)])
+            }
+            if rehashed[key.bucket] == nil { dirty.insert(key.bucket) }
+        }
+        let mark = try db.cachedStatement(
+            sql: """
+                INSERT INTO buckets VALUES (?, ?, 1) ON CONFLICT (bucket) DO UPDATE SET isDirty = 1
+                """)
+        let empty = Data(MerkleFrontier().root.bytes)
+        for bucket in dirty.sorted() { try mark.execute(arguments: [Int(bucket), empty]) }
+        let clean = try db.cachedStatement(sql: "INSERT OR REPLACE INTO buckets VALUES (?, ?, 0)")
+        for (bucket, digest) in rehashed.sorted(by: { $0.key < $1.key }) {
+            try clean.execute(arguments: [Int(bucket), Data(digest.bytes)])
+        }
+    }
+
+    // MARK: what the coordinator keeps
+
+    /// The orderer: the durable append of a proposal decides what stands at its height.
+    ///
+    /// - Returns: false when another block already stands there.
+    package func append(_ proposal: Block) throws -> Bool {
+        var stands = false
+        try write { db in
+            try db.cachedStatement(sql: "INSERT OR IGNORE INTO proposals VALUES (?, ?)")
+                .execute(arguments: [proposal.height.value, Data(proposal.bytes)])
+            let bytes = try Data.fetchOne(
+                db.cachedStatement(sql: "SELECT block FROM proposals WHERE height = ?"),
+                arguments: [proposal.height.value])
+            stands = bytes.map { [UInt8]($0) } == proposal.bytes
+        }
+        return stands
+    }
+
+    /// Keeps an accepted envelope with the receipt that promises its inclusion.
+    package func accept(_ envelope: Envelope, receipt: Receipt) throws {
+        try write { db in
+            try db.cachedStatement(
+                sql: "INSERT OR IGNORE INTO accepted (hash, receipt, envelope) VALUES (?, ?, ?)"
+            ).execute(arguments: [
+                Data(envelope.id.bytes), Data(receipt.wire.encoded()), Data(envelope.bytes),
+            ])
+        }
+    }
+}

@@ -1,0 +1,210 @@
+package import Contracts
+package import Cryptography
+import Foundation
+import GRDB
+package import Ledger
+package import Wire
+
+/// A posting of the ledger, with the transaction that caused it.
+package struct RecordedPosting: Hashable, Sendable {
+    package let logIndex: UInt64
+    package let height: Height
+    package let timeMilliseconds: UInt64
+    package let cause: TransactionID
+    package let debit: AccountID
+    package let credit: AccountID
+    package let amount: TokenAmount
+    package let rule: String
+    package let availableFrom: Height
+}
+
+/// Where an envelope stands, in the words a user meets.
+package enum Stage: String, Codable, Comparable, Sendable {
+    case unknown, accepted, ordered, certified, settled
+
+    private var rank: Int {
+        switch self {
+        case .unknown: 0
+        case .accepted: 1
+        case .ordered: 2
+        case .certified: 3
+        case .settled: 4
+        }
+    }
+
+    package static func < (lhs: Self, rhs: Self) -> Bool { lhs.rank < rhs.rank }
+}
+
+extension LedgerStore {
+    package func tip() throws -> Tip {
+        let row = try read { db in try Row.fetchOne(db, sql: "SELECT * FROM tip") }
+        guard let row else { throw damaged("table tip") }
+        let peaks: Data = row["logPeaks"]
+        let bytes = [UInt8](peaks)
+        let digests = stride(from: 0, to: bytes.count, by: 32).compactMap {
+            Digest(bytes[$0..<min($0 + 32, bytes.count)])
+        }
+        let hash: Data = row["hash"]
+        guard let hash = Digest(hash), let size: UInt64 = row["logSize"],
+            let log = MerkleFrontier(size: size, peaks: digests), let term: UInt64 = row["term"],
+            let height: UInt64 = row["height"], let time: UInt64 = row["timeMilliseconds"]
+        else { throw damaged("table tip") }
+        return Tip(
+            slot: Slot(term: Term(term), height: Height(height)), hash: hash,
+            timeMilliseconds: time, log: log)
+    }
+
+    package func stateTree() throws -> StateTree {
+        let rows = try read { db in try Row.fetchAll(db, sql: "SELECT * FROM buckets") }
+        var buckets: [UInt16: Digest] = [:]
+        var dirty: Set<UInt16> = []
+        for row in rows {
+            let digest: Data = row["digest"]
+            guard let number: Int = row["bucket"], let bucket = UInt16(exactly: number),
+                let digest = Digest(digest)
+            else { throw damaged("table buckets") }
+            buckets[bucket] = digest
+            if row["isDirty"] == 1 { dirty.insert(bucket) }
+        }
+        return StateTree(buckets: buckets, dirty: dirty)
+    }
+
+    /// Blocks above the settled ones that this node voted for, ascending.
+    package func pendingBlocks() throws -> [Block] {
+        try blocks(sql: "SELECT block FROM pending ORDER BY height", table: "pending")
+    }
+
+    /// Proposals that are not settled, ascending.
+    package func proposals() throws -> [Block] {
+        try blocks(sql: "SELECT block FROM proposals ORDER BY height", table: "proposals")
+    }
+
+    private func blocks(sql: String, table: String) throws -> [Block] {
+        let rows = try read { db in try Data.fetchAll(db, sql: sql) }
+        return try rows.map { bytes in
+            do {
+                return try Block(strictly: [UInt8](bytes), network: genesis.network)
+            } catch { throw damaged("table \(table): \(error)") }
+        }
+    }
+
+    package func vote(at slot: Slot) throws -> Vote? {
+        let bytes = try read { db in
+            try Data.fetchOne(
+                db.cachedStatement(sql: "SELECT content FROM votes WHERE term = ? AND height = ?"),
+                arguments: [slot.term.value, slot.height.value])
+        }
+        guard let bytes else { return nil }
+        do {
+            return try Vote(strictly: [UInt8](bytes))
+        } catch { throw damaged("table votes, \(slot): \(error)") }
+    }
+
+    /// Accepted envelopes that are not in a settled block, in order of acceptance.
+    package func waitingEnvelopes() throws -> [Envelope] {
+        let rows = try read { db in
+            try Data.fetchAll(
+                db,
+                sql: "SELECT envelope FROM accepted WHERE envelope IS NOT NULL ORDER BY id")
+        }
+        return try rows.map { bytes in
+            do {
+                return try Envelope(strictly: [UInt8](bytes), network: genesis.network)
+            } catch { throw damaged("table accepted: \(error)") }
+        }
+    }
+
+    package func receipt(of envelope: Digest) throws -> WireReceipt? {
+        let bytes = try read { db in
+            try Data.fetchOne(
+                db.cachedStatement(sql: "SELECT receipt FROM accepted WHERE hash = ?"),
+                arguments: [Data(envelope.bytes)])
+        }
+        guard let bytes else { return nil }
+        do {
+            return try WireReceipt(strictly: [UInt8](bytes))
+        } catch { throw damaged("table accepted: \(error)") }
+    }
+
+    /// A settled block, put together again from its parts; nil when there is none.
+    package func block(at height: Height) throws -> Block? {
+        let parts = try read { db -> (Row, [Data])? in
+            guard
+                let row = try Row.fetchOne(
+                    db, sql: "SELECT * FROM blocks WHERE height = ?", arguments: [height.value])
+            else { return nil }
+            let envelopes = try Data.fetchAll(
+                db, sql: "SELECT content FROM envelopes WHERE height = ? ORDER BY id",
+                arguments: [height.value])
+            return (row, envelopes)
+        }
+        guard let (row, envelopes) = parts else { return nil }
+        var wire = WireBlock()
+        wire.header = row["header"]
+        wire.signature = row["signature"]
+        wire.parentCertificate = row["parentCertificate"]
+        wire.envelopes = envelopes
+        do {
+            return try Block(strictly: wire.encoded(), network: genesis.network)
+        } catch { throw damaged("block \(height): \(error)") }
+    }
+
+    /// The height of a settled envelope and the outcomes of its transactions.
+    package func outcomes(of envelope: Digest) throws -> (height: Height, outcomes: [UInt32])? {
+        try read { db in
+            guard
+                let row = try Row.fetchOne(
+                    db, sql: "SELECT height, firstIndex, content FROM envelopes WHERE hash = ?",
+                    arguments: [Data(envelope.bytes)]),
+                let height: UInt64 = row["height"], let first: UInt64 = row["firstIndex"]
+            else { return nil }
+            let content: Data = row["content"]
+            let held = try Envelope(strictly: [UInt8](content), network: genesis.network)
+            let effects = try Data.fetchAll(
+                db, sql: "SELECT content FROM effects WHERE logIndex >= ? AND logIndex < ?",
+                arguments: [first, first + UInt64(held.transactions.count)])
+            let outcomes = try effects.map { try WireEffect(strictly: [UInt8]($0)).outcome }
+            return (Height(height), outcomes)
+        }
+    }
+
+    /// Everything posted to or from an account, in order; of all accounts when none is named.
+    package func postings(of account: AccountID?) throws -> [RecordedPosting] {
+        let columns = """
+            SELECT postings.*, effects.content AS effect, blocks.header AS header FROM postings
+            JOIN effects ON effects.logIndex = postings.logIndex
+            JOIN blocks ON blocks.height = postings.height
+            """
+        let rows = try read { db in
+            guard let account else {
+                return try Row.fetchAll(db, sql: columns + " ORDER BY postings.id")
+            }
+            return try Row.fetchAll(
+                db,
+                sql: columns + """
+                     WHERE postings.id IN (SELECT id FROM postings WHERE debit = ?1
+                    UNION SELECT id FROM postings WHERE credit = ?1) ORDER BY postings.id
+                    """, arguments: [account.text])
+        }
+        return try rows.map(recorded)
+    }
+
+    private func recorded(_ row: Row) throws -> RecordedPosting {
+        let (effect, header): (Data, Data) = (row["effect"], row["header"])
+        let microtokens: Int64 = row["microtokens"]
+        let availableFrom: Int64 = row["availableFrom"]
+        guard let index: UInt64 = row["logIndex"], let height: UInt64 = row["height"],
+            let debit = AccountID(row["debit"] as String),
+            let credit = AccountID(row["credit"] as String),
+            let cause = try? WireEffect(strictly: [UInt8](effect)),
+            let envelope = Digest(cause.envelope),
+            let time = try? WireBlockHeader(strictly: [UInt8](header)).timeMs
+        else { throw damaged("table postings") }
+        return RecordedPosting(
+            logIndex: index, height: Height(height), timeMilliseconds: time,
+            cause: TransactionID(envelope: envelope, index: cause.index), debit: debit,
+            credit: credit,
+            amount: TokenAmount(microtokens: UInt64(bitPattern: microtokens)),
+            rule: row["rule"], availableFrom: Height(UInt64(bitPattern: availableFrom)))
+    }
+}

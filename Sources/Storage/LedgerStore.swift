@@ -1,0 +1,147 @@
+import Contracts
+import Foundation
+import GRDB
+package import Ledger
+
+/// What went wrong with a node's ledger file, and what to do.
+package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
+    case missing(path: String)
+    case unreadable(path: String, reason: String)
+    case foreignNetwork(path: String)
+    case damaged(path: String, place: String)
+    case failedWrite(path: String, reason: String)
+
+    package var description: String {
+        switch self {
+        case .missing(let path):
+            "there is no ledger at \(path); join a network first with `tally network join`"
+        case .unreadable(let path, let reason): "the ledger \(path) cannot be read: \(reason)"
+        case .foreignNetwork(let path): "the ledger \(path) belongs to another network"
+        case .damaged(let path, let place):
+            "the ledger \(path) is damaged at \(place); run `tally verify`"
+        case .failedWrite(let path, let reason):
+            "the ledger \(path) cannot be written: \(reason). Nothing acknowledged is lost; make "
+                + "room or mend the disk, then start again"
+        }
+    }
+}
+
+/// A node's ledger on disk.
+///
+/// One connection does all writes and checkpoints; reports open the file read-only. Every settled
+/// block is one transaction with its state, projections and the voter's journal.
+package final class LedgerStore: Sendable {
+    package let path: String
+    package let genesis: Genesis
+    let queue: DatabaseQueue
+
+    private init(path: String, genesis: Genesis, queue: DatabaseQueue) {
+        self.path = path
+        self.genesis = genesis
+        self.queue = queue
+    }
+
+    /// Creates the ledger of a network, holding its genesis alone.
+    package static func create(at path: String, genesis: Genesis) throws -> LedgerStore {
+        let queue = try open(path, readOnly: false)
+        let store = LedgerStore(path: path, genesis: genesis, queue: queue)
+        let founding = try genesisState(genesis)
+        try Schema.migrator.migrate(queue)
+        try store.write { db in
+            guard try Int.fetchOne(db, sql: "SELECT count(*) FROM genesis") == 0 else { return }
+            try db.execute(
+                sql: "INSERT INTO genesis VALUES (1, ?)", arguments: [Data(genesis.bytes)])
+            try db.execute(
+                sql: "INSERT INTO journal VALUES (1, ?, ?)",
+                arguments: [Term.first.value, Data()])
+            try writeTip(Tip(genesis: genesis), in: db)
+            try writeState(founding, rehashed: [:], in: db)
+        }
+        return store
+    }
+
+    /// Opens a node's ledger for the one process that writes it.
+    package static func open(at path: String) throws -> LedgerStore {
+        try existing(at: path, readOnly: false)
+    }
+
+    /// Opens a ledger for a report, while its worker may be running.
+    package static func reading(at path: String) throws -> LedgerStore {
+        try existing(at: path, readOnly: true)
+    }
+
+    private static func existing(at path: String, readOnly: Bool) throws -> LedgerStore {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw StorageError.missing(path: path)
+        }
+        do {
+            let queue = try open(path, readOnly: readOnly)
+            guard
+                let document = try queue.read({ db in
+                    try Data.fetchOne(db, sql: "SELECT document FROM genesis")
+                })
+            else { throw StorageError.damaged(path: path, place: "table genesis") }
+            let genesis: Genesis
+            do {
+                genesis = try Genesis(strictly: [UInt8](document))
+            } catch { throw StorageError.damaged(path: path, place: "table genesis: \(error)") }
+            return LedgerStore(path: path, genesis: genesis, queue: queue)
+        } catch let error as DatabaseError {
+            throw StorageError.unreadable(path: path, reason: error.description)
+        }
+    }
+
+    private static func open(_ path: String, readOnly: Bool) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.readonly = readOnly
+        configuration.busyMode = .timeout(10)
+        configuration.prepareDatabase { db in
+            if readOnly {
+                try db.execute(sql: "PRAGMA query_only = ON")
+            } else {
+                try db.execute(
+                    sql: """
+                        PRAGMA journal_mode = WAL;
+                        PRAGMA synchronous = FULL;
+                        PRAGMA trusted_schema = OFF;
+                        """)
+            }
+        }
+        do {
+            return try DatabaseQueue(path: path, configuration: configuration)
+        } catch let error as DatabaseError {
+            throw StorageError.unreadable(path: path, reason: error.description)
+        }
+    }
+
+    /// Runs one write transaction; a failure is final, for a failed fsync must never be retried.
+    func write(_ body: (Database) throws -> Void) throws {
+        do {
+            try queue.write(body)
+        } catch let error as DatabaseError {
+            throw StorageError.failedWrite(path: path, reason: error.description)
+        }
+    }
+
+    func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        do {
+            return try queue.read(body)
+        } catch let error as DatabaseError {
+            throw StorageError.unreadable(path: path, reason: error.description)
+        }
+    }
+
+    /// Folds the write-ahead log into the file and closes it.
+    package func close() throws {
+        do {
+            try queue.writeWithoutTransaction { db in
+                _ = try db.checkpoint(.truncate)
+            }
+            try queue.close()
+        } catch let error as DatabaseError {
+            throw StorageError.failedWrite(path: path, reason: error.description)
+        }
+    }
+
+    func damaged(_ place: String) -> StorageError { .damaged(path: path, place: place) }
+}

@@ -1,0 +1,88 @@
+package import Foundation
+package import SwiftProtobuf
+
+/// Bytes that are not the one strict encoding of a message.
+package enum WireFault: Error, Hashable, Sendable, CustomStringConvertible {
+    case malformed(String)
+    case notCanonical(String)
+
+    package var description: String {
+        switch self {
+        case .malformed(let name): "the bytes are not a \(name)"
+        case .notCanonical(let name):
+            "the bytes of this \(name) are not in canonical form, or hold an unknown field"
+        }
+    }
+}
+
+/// A message of the wire contract with one admissible encoding.
+///
+/// Protobuf has no canonical form of its own. Here it is: what this encoder writes, fields
+/// ascending, no unknown field. The schemas have no maps; only local requests hold floats.
+package protocol WireValue: Message, Hashable {}
+
+extension WireValue {
+    /// Reads a message and refuses every other encoding of it.
+    ///
+    /// Unknown fields are dropped while parsing, so that they, too, show as a difference.
+    package init(strictly bytes: [UInt8]) throws(WireFault) {
+        var options = BinaryDecodingOptions()
+        options.discardUnknownFields = true
+        options.messageDepthLimit = 16
+        do {
+            try self.init(serializedBytes: bytes, options: options)
+        } catch {
+            throw .malformed(Self.protoMessageName)
+        }
+        guard encoded() == bytes else { throw .notCanonical(Self.protoMessageName) }
+    }
+
+    package func encoded() -> [UInt8] {
+        // Encoding fails for required fields and bytes past 2 GiB only; proto3 has none of the
+        // former, and every message here is bounded far below the latter.
+        (try? serializedBytes()) ?? []
+    }
+}
+
+extension WireEnvelopeHeader: WireValue {}
+extension WireEnvelope: WireValue {}
+extension WireBlockHeader: WireValue {}
+extension WireBlock: WireValue {}
+extension WireVoteStatement: WireValue {}
+extension WireVote: WireValue {}
+extension WireCertificate: WireValue {}
+extension WireVoterSet: WireValue {}
+extension WireReceiptStatement: WireValue {}
+extension WireReceipt: WireValue {}
+extension WireEffect: WireValue {}
+extension WireMemberDocument: WireValue {}
+extension WireSignedMember: WireValue {}
+extension WireGenesis: WireValue {}
+extension WireTransaction: WireValue {}
+extension WireRoundValues: WireValue {}
+extension WireManifest: WireValue {}
+extension WireReferenceRecord: WireValue {}
+extension WireReferenceRecords: WireValue {}
+extension WireMemberState: WireValue {}
+extension WireSequenceState: WireValue {}
+extension WireConsentState: WireValue {}
+extension WireRecordState: WireValue {}
+extension WireTagState: WireValue {}
+extension WireItemState: WireValue {}
+extension WirePeriodState: WireValue {}
+extension WireScoreState: WireValue {}
+extension WirePayState: WireValue {}
+extension WirePayTotal: WireValue {}
+extension WireRunState: WireValue {}
+extension WireRoundState: WireValue {}
+extension WireModelState: WireValue {}
+extension WireBalanceState: WireValue {}
+extension WireResidualState: WireValue {}
+extension WireSupplyState: WireValue {}
+extension WireWaitingState: WireValue {}
+extension WireWindowState: WireValue {}
+extension WireRequest: WireValue {}
+extension WireResponse: WireValue {}
+
+/// Bytes as the generated code holds them.
+package func data(_ bytes: [UInt8]) -> Data { Data(bytes) }

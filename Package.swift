@@ -78,5 +78,22 @@ let package = Package(
         .executableTarget(
             name: "tally", dependencies: ["Commands"], path: "Sources/Tool",
             swiftSettings: settings),
+        .target(
+            name: "LungNodules", dependencies: ["Cryptography", csv],
+            path: "Simulations/LungNodules/Preparation", swiftSettings: settings),
+        .executableTarget(
+            name: "lung-nodules", dependencies: ["LungNodules", argumentParser],
+            path: "Simulations/LungNodules/Tool", swiftSettings: settings),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Contracts", "Cryptography", "Ledger", "Wire"],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        tests(of: "Cryptography"),
+        tests(of: "Ledger", ["Cryptography", "Wire"]),
+        tests(of: "Contracts", ["Cryptography", "Ledger", "Wire"]),
+        tests(of: "Training", ["Cryptography", "Ledger"]),
+        tests(of: "Messaging", ["Cryptography", "CZeroMQ", logging]),
+        tests(of: "Storage", ["Contracts", "Cryptography", "Ledger", "Wire"]),
+        tests(of: "LungNodules"),
     ]
 )

@@ -49,12 +49,16 @@ package func admit(
     let last = changes.lastSequence(of: envelope.signer)
     guard envelope.header.sequence > last else {
         throw .sequenceUsed(
-            envelope.signer, sequence: envelope.header.sequence, next: last + 1)
+            envelope.signer, sequence: envelope.header.sequence,
+            next: nextSequence(after: last))
     }
     guard context.height.value <= envelope.header.notAfterHeight else {
         throw .expired(envelope: envelope.id, notAfter: envelope.header.notAfterHeight)
     }
 }
+
+/// The sequence after another; the last one there is has no successor, so it stands for itself.
+package func nextSequence(after last: UInt64) -> UInt64 { last == .max ? last : last + 1 }
 
 extension ChangeSet {
     package mutating func lastSequence(of account: AccountID) -> UInt64 {

@@ -16,7 +16,7 @@ package func roundHash(model: Digest, values: Digest) -> Digest {
     Digest.sha256(model.bytes + values.bytes)
 }
 
-private func roundID(_ run: UInt32, _ round: UInt32) -> String { "\(run).\(round)" }
+func roundID(_ run: UInt32, _ round: UInt32) -> String { "\(run).\(round)" }
 
 /// `round.open`: the coordinator asks the roster for updates of the run's present model.
 func open(_ body: WireRoundOpen, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
@@ -47,6 +47,7 @@ func submit(
         body.update.count == 32 && body.manifest.count == 32 && body.examples > 0,
         else: .malformedField)
     guard let run = changes.run(body.run) else { throw .noRun }
+    try call.require(run.isActive, else: .runOver)
     try call.require(run.roster.contains(call.signer.text), else: .notOnRoster)
     guard var state = changes.round(body.run, body.round), !state.isClosed else {
         throw .roundNotOpen
@@ -74,6 +75,7 @@ func check(_ body: WireRoundChecked, _ call: Call, _ changes: inout ChangeSet) t
     }
     guard let run = changes.run(body.run) else { throw .noRun }
     try call.require(call.context.voters.keys[call.signer] != nil, else: .notAVoter)
+    try call.require(run.isActive, else: .runOver)
     guard var state = changes.round(body.run, body.round), !state.isClosed else {
         throw .roundNotOpen
     }
@@ -88,6 +90,7 @@ func check(_ body: WireRoundChecked, _ call: Call, _ changes: inout ChangeSet) t
 func close(_ body: WireRoundClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     guard let model = Digest(body.model) else { throw .malformedField }
     guard var run = changes.run(body.run) else { throw .noRun }
+    try call.require(run.isActive, else: .runOver)
     guard var state = changes.round(body.run, body.round), !state.isClosed else {
         throw .roundNotOpen
     }

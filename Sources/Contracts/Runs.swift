@@ -76,19 +76,24 @@ func start(_ body: WireRunStart, _ call: Call, _ changes: inout ChangeSet) throw
     state.startedHeight = call.height
     state.roster = call.context.voters.accounts.filter { $0.role == .site }.map(\.text)
     changes.setRun(state)
-    var model = WireModelState()
-    model.run = body.run
-    changes.set(.models, [UInt8](body.initialModel), to: model)
+    if changes.bytes(.models, [UInt8](body.initialModel)) == nil {
+        var model = WireModelState()
+        model.run = body.run
+        changes.set(.models, [UInt8](body.initialModel), to: model)
+    }
     changes.setDue(state.offersUntil(call.context.agreement) + 1, .offers, String(body.run))
 }
 
-/// `run.stop`: no further round opens; a round that is open may still close.
+/// `run.stop`: the run ends; a round that is open is given up.
 func stop(_ body: WireRunStop, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     try call.require(
         call.signer.role == .coordinator || call.signer.role == .developer, else: .notPermitted)
     guard var state = changes.run(body.run) else { throw .noRun }
     try call.require(state.isActive, else: .runOver)
     state.stopped = true
+    if let round = changes.round(body.run, state.opened), !round.isClosed {
+        changes.clearDue(round.deadline + 1, .round, roundID(body.run, state.opened))
+    }
     if state.referenceRoot.isEmpty {
         changes.clearDue(
             state.offersUntil(call.context.agreement) + 1, .offers, String(body.run))

@@ -9,6 +9,7 @@ extension ChangeSet {
         _ penalties: [(AccountID, TokenAmount?)], window id: String, rule: String, _ call: Call
     ) throws(Rejection) {
         var state = WireWindowState()
+        state.rule = rule
         for (reader, wanted) in penalties.sorted(by: { $0.0 < $1.0 }) {
             let stake = ConsortiumAccount.stake(of: reader)
             let left = balance(of: stake, at: call.height)
@@ -46,7 +47,7 @@ func expire(
         guard let reader = AccountID(text) else { throw .malformedField }
         try changes.post(
             from: ConsortiumAccount.appeal(of: reader), to: ConsortiumAccount.reserve,
-            TokenAmount(microtokens: microtokens), rule: MoneyRule.pay, call)
+            TokenAmount(microtokens: microtokens), rule: window.rule, call)
     }
     changes.set(.windows, key, nil)
     changes.clearDue(window.untilHeight + 1, .window, body.window)

@@ -9,6 +9,8 @@ package enum AdmissionRefusal: Error, Hashable, Sendable, CustomStringConvertibl
     case inadmissible(ExecutionFault)
     /// The pool holds as much as it may; nothing was kept.
     case poolFull
+    /// The envelope might expire before the height that a receipt promises.
+    case tooShortLived(notAfter: UInt64, needed: Height)
 
     /// A stable name for scripts and remote callers.
     package var code: String {
@@ -20,6 +22,7 @@ package enum AdmissionRefusal: Error, Hashable, Sendable, CustomStringConvertibl
         case .inadmissible(.expired): "expired"
         case .inadmissible(.state): "stateUnreadable"
         case .poolFull: "poolFull"
+        case .tooShortLived: "tooShortLived"
         }
     }
 
@@ -28,6 +31,9 @@ package enum AdmissionRefusal: Error, Hashable, Sendable, CustomStringConvertibl
         case .malformed(let fault): "\(fault)"
         case .inadmissible(let fault): "\(fault)"
         case .poolFull: "the coordinator has too many envelopes waiting; send it again later"
+        case .tooShortLived(let notAfter, let needed):
+            "the envelope is valid to height \(notAfter) only, a receipt promises height "
+                + "\(needed); sign it anew with a later one"
         }
     }
 }
@@ -70,6 +76,11 @@ package struct Coordinator: Sendable {
         _ envelope: Envelope, above replica: inout Replica
     ) throws(AdmissionRefusal) {
         guard pool.count < Self.poolLimit else { throw .poolFull }
+        let promised = replica.head.height
+            .advanced(by: UInt64(genesis.agreement.chain.inclusionPromise))
+        guard envelope.header.notAfterHeight >= promised.value else {
+            throw .tooShortLived(notAfter: envelope.header.notAfterHeight, needed: promised)
+        }
         var changes = ChangeSet(above: replica.headState)
         let context = replica.context(at: replica.head.height.next)
         var verifier = replica
@@ -84,7 +95,8 @@ package struct Coordinator: Sendable {
         guard envelope.header.sequence > waiting else {
             throw .inadmissible(
                 .sequenceUsed(
-                    envelope.signer, sequence: envelope.header.sequence, next: waiting + 1))
+                    envelope.signer, sequence: envelope.header.sequence,
+                    next: Contracts.nextSequence(after: waiting)))
         }
     }
 
@@ -102,7 +114,7 @@ package struct Coordinator: Sendable {
     package func nextSequence(of signer: AccountID, above replica: Replica) -> UInt64 {
         var changes = ChangeSet(above: replica.headState)
         let waiting = pool.last { $0.signer == signer }?.header.sequence ?? 0
-        return max(changes.lastSequence(of: signer), waiting) + 1
+        return Contracts.nextSequence(after: max(changes.lastSequence(of: signer), waiting))
     }
 
     /// Takes a block that was proposed before a restart.
@@ -217,7 +229,8 @@ package struct Coordinator: Sendable {
         let signer = genesis.coordinator.account
         let last = max(changes.lastSequence(of: signer), sequences[signer] ?? 0)
         let raw = try signedEnvelope(
-            transactions, signer: signer, sequence: last + 1, notAfter: height,
+            transactions, signer: signer, sequence: Contracts.nextSequence(after: last),
+            notAfter: height,
             network: genesis.network, key: key)
         chosen.append(try Envelope(strictly: raw, network: genesis.network))
         return chosen

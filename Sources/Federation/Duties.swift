@@ -8,6 +8,8 @@ package enum Duty: Hashable, Sendable {
     case offerReference(run: UInt32)
     /// Say what the reference set is.
     case fixReference(run: UInt32)
+    /// End a run that nobody offers reference records to.
+    case stopRun(run: UInt32)
     case openRound(run: UInt32, round: UInt32)
     case train(run: UInt32, round: UInt32)
     /// Say what the round's aggregate and values are.
@@ -35,6 +37,9 @@ package func duties(
         if isOffering, !hasOffered, run.roster.contains(account.text) {
             duties.append(.offerReference(run: number))
         }
+        if !isOffering, run.offers.isEmpty, account == genesis.coordinator.account {
+            return [.stopRun(run: number)]
+        }
         let isComplete = run.offers.count == run.roster.count || !isOffering
         if isComplete, !run.offers.isEmpty,
             !run.reference.contains(where: { $0.voter == account.text })
@@ -44,6 +49,7 @@ package func duties(
         return duties
     }
     let isCoordinator = account == genesis.coordinator.account
+    guard run.isActive else { return [] }
     if let round, !round.isClosed {
         let hasAnswered = round.updates.contains { $0.site == account.text }
         if run.roster.contains(account.text), !hasAnswered, next <= round.deadline {
@@ -56,7 +62,7 @@ package func duties(
         let words = Dictionary(grouping: round.checks, by: \.hash)
         let isAgreed = words.values.contains { $0.count >= genesis.voters.quorum }
         if isCoordinator, isAgreed { duties.append(.closeRound(run: number, round: run.opened)) }
-    } else if isCoordinator, run.isActive, run.closed < run.rounds {
+    } else if isCoordinator, run.closed < run.rounds {
         duties.append(.openRound(run: number, round: run.closed + 1))
     }
     return duties

@@ -85,13 +85,16 @@ private func validate(_ rewards: WireRewardRule) throws(AgreementFault) {
             place: "rewards.split", reason: "sums to \(points) basis points instead of 10000")
     }
     guard (1...1 << 62).contains(rewards.supplyMicrotokens) else {
-        throw AgreementFault(place: "rewards.supply", reason: "must be above zero and below 2^62")
+        throw AgreementFault(
+            place: "rewards.supply", reason: "must be above zero and at most 2^62 microtokens")
     }
     guard rewards.roundPoolMicrotokens <= rewards.supplyMicrotokens else {
         throw AgreementFault(place: "rewards.roundPool", reason: "must not exceed the supply")
     }
-    guard rewards.appealWindow > 0 else {
-        throw AgreementFault(place: "rewards.appealWindow", reason: "must be above zero")
+    guard rewards.appealWindow >= 2 else {
+        throw AgreementFault(
+            place: "rewards.appealWindow",
+            reason: "must be at least 2 blocks: money is used when its block is settled")
     }
     var last: AccountID?
     for share in rewards.developers {

@@ -7,6 +7,7 @@ package enum GenesisFault: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownVersion(UInt32)
     case badNonce
     case badMember(index: Int, MemberFault)
+    case foundsLater(AccountID)
     case membersNotAscending
     case keyUsedTwice(AccountID)
     case coordinators(Int)
@@ -19,6 +20,8 @@ package enum GenesisFault: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknownVersion(let version): "the genesis document has the unknown version \(version)"
         case .badNonce: "the genesis nonce has not 32 bytes"
         case .badMember(let index, let fault): "founding member \(index + 1): \(fault)"
+        case .foundsLater(let account):
+            "\(account) cannot found the network; its site enrols it with `tally member add`"
         case .membersNotAscending: "the founding members do not stand in ascending order, each once"
         case .keyUsedTwice(let account): "\(account) uses a key of another founding member"
         case .coordinators(let count): "\(count) coordinators found the network instead of one"
@@ -52,6 +55,9 @@ package struct Genesis: Hashable, Sendable {
             do {
                 member = try Member(strictly: [UInt8](content))
             } catch { throw .badMember(index: index, error) }
+            guard member.account.role?.votes == true || member.account.role == .developer else {
+                throw .foundsLater(member.account)
+            }
             if let last = members.last, last.account >= member.account {
                 throw .membersNotAscending
             }

@@ -46,3 +46,22 @@ package func canonicalRecord(
     }
     return bytes
 }
+
+/// Reads canonical record bytes of a study's features.
+///
+/// - Parameter names: the study's features, in order.
+/// - Returns: nil unless the bytes are the canonical ones of a record with just these features.
+package func features(ofCanonicalRecord bytes: [UInt8], names: [String]) -> [Float]? {
+    var values: [Float] = []
+    var place = Array("tally/record/v1\0".utf8).count + 4
+    for name in names {
+        let bits = place + 2 + name.utf8.count
+        guard bits + 4 <= bytes.count else { return nil }
+        let pattern = bytes[bits..<bits + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        values.append(Float(bitPattern: pattern))
+        place = bits + 4
+    }
+    let expected = try? canonicalRecord(
+        features: zip(names, values).map { (name: $0, value: $1) })
+    return expected == bytes ? values : nil
+}

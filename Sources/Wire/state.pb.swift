@@ -570,6 +570,9 @@ package nonisolated struct WireWindowState: Sendable {
 
   package var microtokens: [UInt64] = []
 
+  /// that moved them there
+  package var rule: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1674,7 +1677,7 @@ nonisolated extension WireWaitingState: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireWindowState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".WindowState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}until_height\0\u{1}appeals\0\u{1}microtokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}until_height\0\u{1}appeals\0\u{1}microtokens\0\u{1}rule\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1685,6 +1688,7 @@ nonisolated extension WireWindowState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.untilHeight) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.appeals) }()
       case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.microtokens) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.rule) }()
       default: break
       }
     }
@@ -1700,6 +1704,9 @@ nonisolated extension WireWindowState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.microtokens.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.microtokens, fieldNumber: 3)
     }
+    if !self.rule.isEmpty {
+      try visitor.visitSingularStringField(value: self.rule, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1707,6 +1714,7 @@ nonisolated extension WireWindowState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.untilHeight != rhs.untilHeight {return false}
     if lhs.appeals != rhs.appeals {return false}
     if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.rule != rhs.rule {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,293 @@
+import Contracts
+import Cryptography
+import Federation
+import Ledger
+import Logging
+import Messaging
+import Replay
+import Storage
+import Training
+import Wire
+
+/// Why a duty cannot be done now; it is tried again.
+struct DutyFailure: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Does what a voter owes to a run: offers, trains, checks, and says so in transactions.
+///
+/// It runs on a queue of its own: training and hashing never hold up the ledger. Every duty can be
+/// done again with the same result, so a crash in the middle costs time only.
+actor DutyWorker {
+    private let executor = QueueExecutor(label: "tally.duties")
+    private let genesis: Genesis
+    private let account: AccountID
+    private let state: SQLiteState
+    private let blobs: BlobStore
+    private let patients: PatientStore?
+    private let contentKey: [UInt8]
+    private let logger: Logger
+    /// To the coordinator; nil at the coordinator itself, which has every blob.
+    private let client: RequestClient?
+    private var coalitions: CoalitionFiles
+    private var references: [UInt32: AssembledReference] = [:]
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(
+        home: Home, store: LedgerStore, blobs: BlobStore, patients: PatientStore?,
+        account: AccountID, client: RequestClient?, logger: Logger
+    ) throws {
+        genesis = store.genesis
+        state = SQLiteState(store)
+        self.account = account
+        self.blobs = blobs
+        self.patients = patients
+        self.client = client
+        self.logger = logger
+        contentKey = try home.contentKey()
+        coalitions = try CoalitionFiles(folder: home.cache)
+    }
+
+    /// Does a duty.
+    ///
+    /// - Returns: the transactions that report it; none when there is nothing to say.
+    func perform(_ duty: Duty) async throws -> [WireTransaction] {
+        switch duty {
+        case .offerReference(let run): try await offerReference(run)
+        case .fixReference(let run): try await fixReference(run)
+        case .stopRun(let run): [stop(run)]
+        case .openRound(let run, let round): try openRound(run, round)
+        case .train(let run, let round): try await train(run, round)
+        case .checkRound(let run, let round): try await checkRound(run, round)
+        case .closeRound(let run, let round): try await closeRound(run, round)
+        }
+    }
+
+    private func run(_ number: UInt32) throws -> WireRunState {
+        var changes = ChangeSet(above: state)
+        let run = changes.run(number)
+        if let fault = changes.fault { throw fault }
+        guard let run else { throw DutyFailure(description: "run \(number) is not on the chain") }
+        return run
+    }
+
+    private func round(_ run: UInt32, _ number: UInt32) throws -> WireRoundState {
+        var changes = ChangeSet(above: state)
+        let round = changes.round(run, number)
+        if let fault = changes.fault { throw fault }
+        guard let round else {
+            throw DutyFailure(description: "round \(run).\(number) is not on the chain")
+        }
+        return round
+    }
+
+    // MARK: the reference set
+
+    private func offerReference(_ number: UInt32) async throws -> [WireTransaction] {
+        let run = try run(number)
+        var changes = ChangeSet(above: state)
+        var records = WireReferenceRecords()
+        for held in try patients?.records() ?? [] where !held.isTraining {
+            guard
+                let usable = try? usableRecord(
+                    held.item, of: account, use: .evaluation, openedAt: run.startedHeight,
+                    genesis.agreement.training, in: &changes)
+            else { continue }
+            var record = WireReferenceRecord()
+            record.item = held.item.text
+            record.content = data(held.content)
+            record.label = usable.label
+            records.records.append(record)
+        }
+        if let fault = changes.fault { throw fault }
+        let digest = try blobs.put(records.encoded())
+        try await send(digest)
+        var transaction = WireTransaction()
+        transaction.referenceOffer.run = number
+        transaction.referenceOffer.records = data(digest.bytes)
+        transaction.referenceOffer.count = UInt32(records.records.count)
+        logger.info(
+            "offering reference records",
+            metadata: ["run": "\(number)", "records": "\(records.records.count)"])
+        return [transaction]
+    }
+
+    private func reference(_ run: WireRunState) async throws -> AssembledReference {
+        if let known = references[run.number], !run.referenceRoot.isEmpty { return known }
+        for offer in run.offers { try await fetch([UInt8](offer.records)) }
+        let blobs = blobs
+        let assembled = try assembleReference(
+            run, agreement: genesis.agreement, state: state, contentKey: contentKey,
+            blob: { try blobs.read($0) })
+        for (site, reason) in assembled.refused {
+            logger.warning(
+                "reference offer left out", metadata: ["site": "\(site)", "reason": "\(reason)"])
+        }
+        if !run.referenceRoot.isEmpty {
+            guard assembled.root.bytes == [UInt8](run.referenceRoot) else {
+                throw DutyFailure(
+                    description: "the reference set of run \(run.number) is not the one that the "
+                        + "voters fixed; run `tally verify`")
+            }
+            references = [run.number: assembled]
+        }
+        return assembled
+    }
+
+    private func fixReference(_ number: UInt32) async throws -> [WireTransaction] {
+        let assembled = try await reference(try run(number))
+        guard assembled.count > 0 else {
+            return account == genesis.coordinator.account ? [stop(number)] : []
+        }
+        var transaction = WireTransaction()
+        transaction.referenceFix.run = number
+        transaction.referenceFix.root = data(assembled.root.bytes)
+        transaction.referenceFix.count = assembled.count
+        return [transaction]
+    }
+
+    /// Ends a run without a single usable record for evaluation.
+    private func stop(_ number: UInt32) -> WireTransaction {
+        logger.warning(
+            "no site offered a usable record for evaluation; the run is stopped",
+            metadata: ["run": "\(number)", "remedy": "tally data add, then tally run start"])
+        var transaction = WireTransaction()
+        transaction.runStop.run = number
+        return transaction
+    }
+
+    // MARK: rounds
+
+    private func openRound(_ number: UInt32, _ round: UInt32) throws -> [WireTransaction] {
+        var transaction = WireTransaction()
+        transaction.roundOpen.run = number
+        transaction.roundOpen.round = round
+        transaction.roundOpen.baseModel = try run(number).model
+        return [transaction]
+    }
+
+    private func train(_ number: UInt32, _ roundNumber: UInt32) async throws -> [WireTransaction] {
+        let round = try round(number, roundNumber)
+        let rule = genesis.agreement.training
+        guard let patients, let trainer = trainer(of: rule), let base = Digest(round.baseModel)
+        else { return [] }
+        try await fetch(base.bytes)
+        var changes = ChangeSet(above: state)
+        var manifest = WireManifest()
+        var records: [TrainingRecord] = []
+        for held in try patients.records() where held.isTraining {
+            guard
+                let usable = try? usableRecord(
+                    held.item, of: account, use: .training, openedAt: round.openedHeight, rule,
+                    in: &changes)
+            else { continue }
+            guard let values = features(ofCanonicalRecord: held.content, names: rule.features)
+            else { throw DutyFailure(description: "record \(held.item) is damaged") }
+            var entry = WireManifestEntry()
+            entry.record = held.item.text
+            entry.item = held.item.text
+            entry.closeEnvelope = data(usable.closedBy.envelope.bytes)
+            entry.closeIndex = usable.closedBy.index
+            manifest.entries.append(entry)
+            records.append(
+                TrainingRecord(item: held.item, features: values, label: usable.label))
+        }
+        if let fault = changes.fault { throw fault }
+        guard !records.isEmpty else {
+            throw DutyFailure(description: "no approved, consented record to train on")
+        }
+        let delta = try trainer.train(
+            base: try Safetensors(decoding: try blobs.read(base)).parameters, records: records,
+            plan: TrainingPlan(
+                localSteps: Int(rule.localSteps),
+                learningRate: Double(rule.learningRateMillionths) / 1_000_000,
+                l2: Double(rule.l2Millionths) / 1_000_000))
+        let update = try blobs.put(try Safetensors(delta).encoded())
+        let manifestDigest = try blobs.put(manifest.encoded())
+        try await send(update)
+        try await send(manifestDigest)
+        var transaction = WireTransaction()
+        transaction.updateSubmit.run = number
+        transaction.updateSubmit.round = roundNumber
+        transaction.updateSubmit.update = data(update.bytes)
+        transaction.updateSubmit.manifest = data(manifestDigest.bytes)
+        transaction.updateSubmit.examples = UInt32(records.count)
+        logger.info(
+            "trained",
+            metadata: ["round": "\(number).\(roundNumber)", "records": "\(records.count)"])
+        return [transaction]
+    }
+
+    private func check(_ number: UInt32, _ roundNumber: UInt32) async throws -> RoundResult {
+        let run = try run(number)
+        let round = try round(number, roundNumber)
+        try await fetch([UInt8](run.initialModel))
+        try await fetch([UInt8](round.baseModel))
+        for update in round.updates {
+            try await fetch([UInt8](update.update))
+            try await fetch([UInt8](update.manifest))
+        }
+        let reference = try await reference(run)
+        let blobs = blobs
+        let checker = try RoundChecker(
+            agreement: genesis.agreement, state: state, blob: { try blobs.read($0) })
+        let result = try checker.check(
+            run, round: roundNumber, reference: reference.set, models: &coalitions)
+        _ = try blobs.put(result.model)
+        return result
+    }
+
+    private func checkRound(
+        _ number: UInt32, _ roundNumber: UInt32
+    ) async throws -> [WireTransaction] {
+        let result = try await check(number, roundNumber)
+        var transaction = WireTransaction()
+        transaction.roundChecked.run = number
+        transaction.roundChecked.round = roundNumber
+        transaction.roundChecked.model = data(result.modelDigest.bytes)
+        transaction.roundChecked.values = data(Digest.sha256(result.values).bytes)
+        logger.info("checked", metadata: ["round": "\(number).\(roundNumber)"])
+        return [transaction]
+    }
+
+    private func closeRound(
+        _ number: UInt32, _ roundNumber: UInt32
+    ) async throws -> [WireTransaction] {
+        let result = try await check(number, roundNumber)
+        var transaction = WireTransaction()
+        transaction.roundClose.run = number
+        transaction.roundClose.round = roundNumber
+        transaction.roundClose.model = data(result.modelDigest.bytes)
+        transaction.roundClose.values = data(result.values)
+        return [transaction]
+    }
+
+    // MARK: blobs
+
+    private func send(_ digest: Digest) async throws {
+        guard let client else { return }
+        try await upload(digest, from: blobs, via: client, progress: { _, _ in })
+    }
+
+    private func fetch(_ bytes: [UInt8]) async throws {
+        guard let digest = Digest(bytes) else {
+            throw DutyFailure(description: "a blob has a malformed name")
+        }
+        guard !blobs.contains(digest) else { return }
+        guard let client else {
+            throw DutyFailure(description: "blob \(digest) was not uploaded yet")
+        }
+        try await download(
+            digest, into: blobs, via: client, maximum: NodeLimits.blobBytes,
+            progress: { _, _ in })
+    }
+}
+
+/// The sizes that a node bears.
+package enum NodeLimits {
+    /// Of one blob.
+    package static let blobBytes: UInt64 = 4 << 30
+    /// Of one message between nodes: a block and its frame.
+    package static let messageBytes = 8 << 20
+}

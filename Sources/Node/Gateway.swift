@@ -1,0 +1,189 @@
+import Contracts
+import Cryptography
+import Federation
+import Ledger
+import Logging
+import Messaging
+import Storage
+import Wire
+
+/// Answers requests: a peer may do what its role allows, the local socket belongs to the owner.
+struct Gateway: Sendable {
+    let core: NodeCore
+    let blobs: BlobServer
+    let reports: ReportDesk
+    /// To the coordinator; nil at the coordinator itself.
+    let uplink: RequestClient?
+    /// Of a site alone.
+    let submitter: Submitter?
+    let desk: PatientDesk?
+    /// Told when the ledger file failed: the node must stop.
+    let failure: Failure
+    let logger: Logger
+
+    func answer(_ peer: Peer, _ body: [UInt8]) async -> [UInt8] {
+        var response: WireResponse
+        do {
+            let request = try WireRequest(strictly: body)
+            guard let content = request.body else { throw Refusal.malformed }
+            try permit(peer, content)
+            response = try await respond(to: content, from: peer)
+        } catch {
+            response = refusal(error)
+        }
+        return response.encoded()
+    }
+
+    enum Refusal: Error, CustomStringConvertible {
+        case malformed
+        case notPermitted(String)
+        case coordinatorUnreachable
+
+        var description: String {
+            switch self {
+            case .malformed: "the request is malformed"
+            case .notPermitted(let who): "\(who) may not ask this here"
+            case .coordinatorUnreachable: "this node has no way to the coordinator"
+            }
+        }
+    }
+
+    private func refusal(_ error: any Error) -> WireResponse {
+        var response = WireResponse()
+        response.failure.message = "\(error)"
+        switch error {
+        case let failure as RemoteFailure:
+            response.failure.code = failure.code
+        case let refusal as AdmissionRefusal: response.failure.code = refusal.code
+        case is StorageError, is StateFault:
+            response.failure.code = "storage"
+            failure.raise(error)
+        case is WireFault, Refusal.malformed: response.failure.code = "malformed"
+        case Refusal.notPermitted: response.failure.code = "notPermitted"
+        case is MessagingError: response.failure.code = "unreachable"
+        default: response.failure.code = "refused"
+        }
+        return response
+    }
+
+    /// Readers and patients ask and submit; replicas and blobs are for voters; the rest is local.
+    private func permit(_ peer: Peer, _ request: WireRequest.OneOf_Body) throws {
+        guard case .member(let text) = peer else { return }
+        switch request {
+        case .status, .submit, .envelopeStatus, .nextSequence, .query: return
+        case .nextBlock, .vote, .blobOffer, .blobChunk, .blobRead:
+            guard AccountID(text)?.role?.votes == true else { throw Refusal.notPermitted(text) }
+        case .consent, .records, .contribute, .runStart, .runStop, .patient:
+            throw Refusal.notPermitted(text)
+        }
+    }
+
+    private func respond(
+        to request: WireRequest.OneOf_Body, from peer: Peer
+    ) async throws -> WireResponse {
+        var response = WireResponse()
+        switch request {
+        case .status: response.status = await core.status()
+        case .submit(let body): response.receipt = try await submit([UInt8](body.envelope))
+        case .nextBlock(let body):
+            let block = try await core.block(after: Height(body.height))
+            response.block.block = data(block ?? [])
+        case .vote(let body):
+            try await count([UInt8](body.vote), from: peer)
+            response.done = WireDone()
+        case .blobOffer(let body): response = await blobs.answer(body)
+        case .blobChunk(let body): response = await blobs.answer(body)
+        case .blobRead(let body): response = await blobs.answer(body)
+        case .envelopeStatus(let body):
+            response.envelopeStatus = try await status(of: [UInt8](body.envelope))
+        case .nextSequence(let body):
+            response.nextSequence = try await nextSequence(body.account)
+        case .query(let body):
+            var asker: AccountID?
+            if case .member(let text) = peer { asker = AccountID(text) }
+            response.report.json = data(
+                try await reports.answer(body.report, body.arguments, asker: asker))
+        default: try await respondLocally(to: request, &response)
+        }
+        return response
+    }
+
+    private func respondLocally(
+        to request: WireRequest.OneOf_Body, _ response: inout WireResponse
+    ) async throws {
+        let transactions: [WireTransaction]
+        switch request {
+        case .consent(let body): transactions = try siteDesk().consent(body)
+        case .records(let body): transactions = try siteDesk().records(body)
+        case .contribute(let body):
+            transactions = try body.transactions.map {
+                try WireTransaction(strictly: [UInt8]($0))
+            }
+        case .runStart(let body): transactions = try await core.runStart(rounds: body.rounds)
+        case .runStop: transactions = try await core.runStop()
+        case .patient(let body):
+            response.patient.pseudonym = data(try siteDesk().pseudonym(of: body.patient))
+            return
+        default: throw Refusal.malformed
+        }
+        response.envelopes.envelopes = try await contribute(transactions).map { data($0.bytes) }
+    }
+
+    private func siteDesk() throws -> PatientDesk {
+        guard let desk else {
+            throw Refusal.notPermitted("a coordinator has no patients: it")
+        }
+        return desk
+    }
+
+    /// Signs with this node's key and hands in.
+    func contribute(_ transactions: [WireTransaction]) async throws -> [Digest] {
+        guard !transactions.isEmpty else { return [] }
+        if let submitter { return try await submitter.submit(transactions) }
+        return [try await core.contribute(transactions)]
+    }
+
+    private func submit(_ envelope: [UInt8]) async throws -> WireReceipt {
+        if let uplink { return try await uplink.submit(envelope) }
+        return try await core.submit(envelope)
+    }
+
+    private func count(_ vote: [UInt8], from peer: Peer) async throws {
+        guard case .member(let text) = peer, try Vote(strictly: vote).voter.text == text else {
+            throw Refusal.notPermitted("\(peer) speaking for another")
+        }
+        try await core.count(vote)
+    }
+
+    private func status(of envelope: [UInt8]) async throws -> WireEnvelopeStatus {
+        guard let id = Digest(envelope) else { throw Refusal.malformed }
+        let own = try await core.status(of: id)
+        guard own.stage == Stage.unknown.rawValue, let uplink else { return own }
+        var elsewhere = try await uplink.status(of: id)
+        // Settled is what this replica has settled; until then it is certified at most.
+        if elsewhere.stage == Stage.settled.rawValue {
+            elsewhere.stage = Stage.certified.rawValue
+        }
+        return elsewhere
+    }
+
+    private func nextSequence(_ text: String) async throws -> WireNextSequence {
+        guard let account = AccountID(text) else { throw Refusal.malformed }
+        if let uplink { return try await uplink.nextSequence(of: account) }
+        return await core.nextSequence(of: account)
+    }
+}
+
+/// Builds reports on a queue of its own, since it reads the ledger file.
+actor ReportDesk {
+    private let executor = QueueExecutor(label: "tally.reports")
+    private let reporter: Reporter
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(_ reporter: Reporter) { self.reporter = reporter }
+
+    func answer(_ report: String, _ arguments: [String], asker: AccountID?) throws -> [UInt8] {
+        try reporter.answer(report: report, arguments: arguments, asker: asker)
+    }
+}

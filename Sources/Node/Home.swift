@@ -1,0 +1,199 @@
+package import Cryptography
+import Foundation
+import Glibc
+package import Ledger
+
+/// What is wrong with a node's folder, and what to do.
+package enum HomeError: Error, Hashable, Sendable, CustomStringConvertible {
+    case missing(file: String, remedy: String)
+    case exists(file: String)
+    case tooOpen(file: String, mode: String)
+    case unreadable(file: String, reason: String)
+    case unwritable(file: String, reason: String)
+    case foreign(String)
+
+    package var description: String {
+        switch self {
+        case .missing(let file, let remedy): "\(file) is not there; \(remedy)"
+        case .exists(let file):
+            "\(file) exists already; it is not overwritten. Choose another --home"
+        case .tooOpen(let file, let mode):
+            "\(file) can be read by others (mode \(mode)); run chmod 600 on it"
+        case .unreadable(let file, let reason): "\(file) cannot be read: \(reason)"
+        case .unwritable(let file, let reason):
+            "\(file) cannot be written: \(reason); nothing was kept"
+        case .foreign(let sentence): sentence
+        }
+    }
+}
+
+/// A member's private keys.
+package struct KeyRing: Sendable {
+    package let account: AccountID
+    package let signing: SigningKey
+    /// Of voters only.
+    package let vote: SigningKey?
+    package let transport: TransportKey
+}
+
+/// A member's folder: `keys/`, `genesis.tally`, and on a node `ledger.sqlite` and `blobs/`.
+package struct Home: Sendable {
+    package let path: String
+
+    package init(_ path: String) {
+        let absolute =
+            path.hasPrefix("/")
+            ? path : FileManager.default.currentDirectoryPath + "/" + path
+        self.path = URL(fileURLWithPath: absolute).standardizedFileURL.path
+    }
+
+    package var keys: String { path + "/keys" }
+    package var genesis: String { path + "/genesis.tally" }
+    package var contentKeyFile: String { path + "/keys/content.key" }
+    package var ledger: String { path + "/ledger.sqlite" }
+    package var patients: String { path + "/patients.sqlite" }
+    package var blobs: String { path + "/blobs" }
+    package var cache: String { path + "/cache" }
+    package var socket: String { path + "/tally.sock" }
+    /// The account whose node a reader's home asks.
+    package var siteFile: String { path + "/site" }
+
+    package func exists(_ file: String) -> Bool { FileManager.default.fileExists(atPath: file) }
+
+    package func makeFolders() throws {
+        for folder in [path, keys] {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        }
+    }
+
+    /// Writes a file whole or not at all.
+    ///
+    /// - Parameter secret: whether others must not read it: mode 0600.
+    package func write(_ bytes: [UInt8], to file: String, secret: Bool) throws {
+        guard !exists(file) else { throw HomeError.exists(file: file) }
+        let temporary = file + ".new"
+        func failure() -> HomeError {
+            HomeError.unwritable(file: file, reason: String(cString: strerror(errno)))
+        }
+        let descriptor = open(temporary, O_CREAT | O_TRUNC | O_WRONLY, secret ? 0o600 : 0o644)
+        guard descriptor >= 0 else { throw failure() }
+        let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        let isKept = written == bytes.count && fsync(descriptor) == 0
+        close(descriptor)
+        guard isKept, rename(temporary, file) == 0 else {
+            let error = failure()
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    package func read(_ file: String, remedy: String) throws -> [UInt8] {
+        guard exists(file) else { throw HomeError.missing(file: file, remedy: remedy) }
+        do {
+            return [UInt8](try Data(contentsOf: URL(fileURLWithPath: file)))
+        } catch {
+            throw HomeError.unreadable(file: file, reason: error.localizedDescription)
+        }
+    }
+
+    private func readSecret(_ file: String, remedy: String) throws -> [UInt8] {
+        let bytes = try read(file, remedy: remedy)
+        let attributes = try FileManager.default.attributesOfItem(atPath: file)
+        let mode = (attributes[.posixPermissions] as? NSNumber)?.intValue ?? 0
+        guard mode & 0o077 == 0 else {
+            throw HomeError.tooOpen(file: file, mode: String(mode, radix: 8))
+        }
+        return bytes
+    }
+
+    // MARK: keys
+
+    /// Makes a member's keys; they never leave this home.
+    ///
+    /// - Returns: the public member document, also written to `NAME.member`.
+    package func makeKeys(
+        account: AccountID, endpoint: String, passphrase: String?
+    ) throws -> (file: String, member: Member) {
+        let document = "\(path)/\(account.name).member"
+        guard !exists(keys + "/sign.pem") else { throw HomeError.exists(file: keys + "/sign.pem") }
+        guard !exists(document) else { throw HomeError.exists(file: document) }
+        try makeFolders()
+        let signing = try SigningKey.generate()
+        let vote = account.role?.votes == true ? try SigningKey.generate() : nil
+        let transport = try TransportKey.generate()
+        let signed = try signedMember(
+            account: account, signing: signing, vote: vote, transport: transport.publicKey,
+            endpoint: endpoint)
+        if let vote {
+            try write(
+                Array(try vote.pem(passphrase: passphrase).utf8), to: keys + "/vote.pem",
+                secret: true)
+        }
+        try write(
+            Array(try transport.pem(passphrase: passphrase).utf8), to: keys + "/transport.pem",
+            secret: true)
+        if account.role == .site {
+            try write(
+                try SealingKey.generate().bytes, to: keys + "/patients.key", secret: true)
+        }
+        try write(signed, to: document, secret: false)
+        // Last, so that a home with a signing key has everything else.
+        try write(
+            Array(try signing.pem(passphrase: passphrase).utf8), to: keys + "/sign.pem",
+            secret: true)
+        return (document, try Member(strictly: signed))
+    }
+
+    /// The member document of this home.
+    package func member() throws -> Member {
+        let names = try FileManager.default.contentsOfDirectory(atPath: path)
+            .filter { $0.hasSuffix(".member") }.sorted()
+        guard let name = names.first else {
+            throw HomeError.missing(
+                file: path + "/NAME.member", remedy: "make keys with `tally key new`")
+        }
+        let bytes = try read(path + "/" + name, remedy: "make keys with `tally key new`")
+        return try Member(strictly: bytes)
+    }
+
+    package func keyRing(passphrase: String?) throws -> KeyRing {
+        let member = try member()
+        let remedy = "make keys with `tally key new`"
+        func pem(_ name: String) throws -> String {
+            String(decoding: try readSecret("\(keys)/\(name).pem", remedy: remedy), as: UTF8.self)
+        }
+        let signing = try SigningKey(pem: pem("sign"), passphrase: passphrase)
+        let transport = try TransportKey(pem: pem("transport"), passphrase: passphrase)
+        let vote =
+            member.voteKey == nil ? nil : try SigningKey(pem: pem("vote"), passphrase: passphrase)
+        guard signing.verifyingKey == member.signingKey, transport.publicKey == member.transportKey,
+            vote?.verifyingKey == member.voteKey
+        else { throw HomeError.foreign("the keys in \(keys) are not those of \(member.account)") }
+        return KeyRing(
+            account: member.account, signing: signing, vote: vote, transport: transport)
+    }
+
+    package func patientsKey() throws -> SealingKey {
+        try SealingKey(
+            readSecret(keys + "/patients.key", remedy: "restore the site's keys from backup"))
+    }
+
+    /// The consortium's content key, 32 bytes, handed over with genesis.
+    package func contentKey() throws -> [UInt8] {
+        let bytes = try readSecret(
+            contentKeyFile, remedy: "ask the coordinator for it and join again")
+        guard bytes.count == 32 else {
+            throw HomeError.unreadable(file: contentKeyFile, reason: "it has not 32 bytes")
+        }
+        return bytes
+    }
+
+    package func genesisDocument() throws -> Genesis {
+        let bytes = try read(genesis, remedy: "join a network with `tally network join`")
+        do {
+            return try Genesis(strictly: bytes)
+        } catch { throw HomeError.unreadable(file: genesis, reason: "\(error)") }
+    }
+}

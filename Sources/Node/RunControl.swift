@@ -1,0 +1,46 @@
+import Contracts
+import Cryptography
+import Federation
+import Ledger
+import Replay
+import Wire
+
+extension NodeCore {
+    /// What starts a run: the open period is closed first, when it can be.
+    func runStart(rounds: UInt32) throws -> [WireTransaction] {
+        guard account == genesis.coordinator.account else {
+            throw HomeError.foreign("runs are started at the coordinator's home")
+        }
+        var changes = ChangeSet(above: headState)
+        let newest = changes.newestRun()
+        guard changes.run(newest)?.isActive != true else {
+            throw HomeError.foreign(
+                "run \(newest) is under way; wait for it or end it with `tally run stop`")
+        }
+        let period = changes.openPeriod()
+        if let fault = changes.fault { throw fault }
+        var transactions: [WireTransaction] = []
+        if period.items > 0, period.decided == period.items {
+            var close = WireTransaction()
+            close.periodClose.period = period.number
+            transactions.append(close)
+        }
+        var start = WireTransaction()
+        start.runStart.run = newest + 1
+        start.runStart.initialModel = data(try keepInitialModel().bytes)
+        start.runStart.rounds = rounds
+        transactions.append(start)
+        return transactions
+    }
+
+    func runStop() throws -> [WireTransaction] {
+        var changes = ChangeSet(above: headState)
+        let newest = changes.newestRun()
+        guard changes.run(newest)?.isActive == true else {
+            throw HomeError.foreign("no run is under way")
+        }
+        var stop = WireTransaction()
+        stop.runStop.run = newest
+        return [stop]
+    }
+}

@@ -1,0 +1,235 @@
+package import Contracts
+package import Cryptography
+package import Ledger
+package import Wire
+
+/// A whole consortium in memory: deterministic keys, and a state that grows block by block.
+///
+/// A value: a copy goes its own way, so that one history can be continued in many directions.
+package struct Consortium: Sendable {
+    package static let coordinator = AccountID(.coordinator, "office")
+    package static let east = AccountID(.site, "east")
+    package static let north = AccountID(.site, "north")
+    package static let west = AccountID(.site, "west")
+    /// Ascending.
+    package static let sites = [east, north, west]
+    package static let voters = [coordinator] + sites
+    package static let developer = AccountID(.developer, "lab")
+
+    /// The four readers of a site, ascending.
+    package static func readers(of site: AccountID) -> [AccountID] {
+        (1...4).map { AccountID(.annotator, "\(site.name)-\($0)") }
+    }
+
+    /// A block was asked for below the newest one.
+    package struct HeightUsed: Error { let height: UInt64 }
+    /// A transaction that a test needs applied was rejected.
+    package struct Refused: Error {
+        package let index: Int
+        package let rejection: Rejection?
+    }
+
+    package let genesis: Genesis
+    package private(set) var state = DictionaryState()
+    /// Of the newest block; 1 once readers and developer are enrolled.
+    package private(set) var height = Height.genesis
+    /// What the newest block changed.
+    package private(set) var changes: StateChanges = [:]
+    package private(set) var book: Book
+    private var sequences: [AccountID: UInt64] = [:]
+
+    package var network: NetworkID { genesis.network }
+    package var agreement: WireAgreement { genesis.agreement }
+
+    /// Founds the network; `enrolling` has block 1 enrol the developer and the twelve readers.
+    package init(_ agreement: WireAgreement = testAgreement(), enrolling: Bool = true) throws {
+        genesis = try Genesis(strictly: testGenesis(agreement))
+        book = Book(supply: agreement.rewards.supplyMicrotokens)
+        state.apply(try genesisState(genesis))
+        guard enrolling else { return }
+        try applied([.enrol(memberDocument(Self.developer))], by: Self.coordinator, at: 1)
+        for site in Self.sites {
+            try applied(
+                Self.readers(of: site).map { .enrol(try memberDocument($0)) }, by: site, at: 1)
+        }
+    }
+
+    package func context(at height: UInt64) -> BlockContext {
+        BlockContext(
+            network: network, agreement: agreement, voters: genesis.voters,
+            coordinator: genesis.coordinator.account, height: Height(height))
+    }
+
+    /// Signs transactions as the member's next envelope.
+    package mutating func envelope(
+        _ transactions: [WireTransaction], by account: AccountID, sequence: UInt64? = nil,
+        notAfter: UInt64 = .max
+    ) throws -> Envelope {
+        let next = sequence ?? sequences[account, default: 0] + 1
+        sequences[account] = next
+        return try Envelope(
+            strictly: signedEnvelope(
+                transactions, signer: account, sequence: next, notAfter: Height(notAfter),
+                network: network, key: signingKey(of: account)),
+            network: network)
+    }
+
+    /// Executes a block, checks every signature, and keeps what it changed.
+    ///
+    /// The block's height is the next one unless given; the newest height again continues the
+    /// newest block.
+    @discardableResult
+    package mutating func execute(_ envelopes: [Envelope], at: UInt64? = nil) throws -> Execution {
+        let target = at.map { Height($0) } ?? height.next
+        guard target >= height else { throw HeightUsed(height: target.value) }
+        let network = network
+        let execution = try Contracts.execute(
+            envelopes, in: context(at: target.value), on: state,
+            isVerified: { $0.isSigned(by: $1, network: network) })
+        state.apply(execution.changes)
+        changes = execution.changes
+        book.post(execution.effects)
+        height = target
+        return execution
+    }
+
+    /// Signs transactions as one envelope and executes it as a block.
+    @discardableResult
+    package mutating func apply(
+        _ transactions: [WireTransaction], by account: AccountID, at: UInt64? = nil
+    ) throws -> [WireEffect] {
+        try execute([envelope(transactions, by: account)], at: at).effects
+    }
+
+    /// As ``apply(_:by:at:)``, for what a test needs applied.
+    ///
+    /// The first transaction that a contract rejects is thrown as ``Refused``.
+    @discardableResult
+    package mutating func applied(
+        _ transactions: [WireTransaction], by account: AccountID, at: UInt64? = nil
+    ) throws -> [WireEffect] {
+        let effects = try apply(transactions, by: account, at: at)
+        for (index, effect) in effects.enumerated() where effect.outcome != 0 {
+            throw Refused(index: index, rejection: Rejection(rawValue: effect.outcome))
+        }
+        return effects
+    }
+
+    /// One transaction's outcome.
+    ///
+    /// Nil when it was applied.
+    package mutating func outcome(
+        _ transaction: WireTransaction, by account: AccountID, at: UInt64? = nil
+    ) throws -> Rejection? {
+        try apply([transaction], by: account, at: at).first.flatMap {
+            Rejection(rawValue: $0.outcome)
+        }
+    }
+
+    /// Puts a value into the state that no transaction would put there.
+    package mutating func corrupt(_ table: StateTable, _ key: [UInt8], _ bytes: [UInt8]?) {
+        state.apply([StateKey(table, key): bytes])
+    }
+
+    package func read<Result>(_ body: (inout ChangeSet) throws -> Result) rethrows -> Result {
+        var changes = ChangeSet(above: state)
+        return try body(&changes)
+    }
+
+    package func value<Value: WireValue>(
+        _ type: Value.Type, _ table: StateTable, _ key: [UInt8]
+    ) -> Value? {
+        read { $0.value(type, table, key) }
+    }
+
+    package func item(_ item: ItemID) -> WireItemState? { read { $0.item(item) } }
+    package func run(_ number: UInt32) -> WireRunState? { read { $0.run(number) } }
+    package func round(_ run: UInt32, _ round: UInt32) -> WireRoundState? {
+        read { $0.round(run, round) }
+    }
+    package func openPeriod() -> WirePeriodState { read { $0.openPeriod() } }
+
+    package func balance(_ account: AccountID, at height: UInt64? = nil) -> UInt64 {
+        read { $0.balance(of: account, at: height ?? self.height.value).microtokens }
+    }
+
+    /// Available and pending.
+    package func held(_ account: AccountID) -> UInt64 {
+        let state = value(WireBalanceState.self, .balances, Array(account.text.utf8))
+        return state.map { $0.available(at: .max) } ?? 0
+    }
+
+    /// Envelopes that `account` has signed so far.
+    package func sequence(of account: AccountID) -> UInt64 { sequences[account, default: 0] }
+}
+
+/// A member's signing key; the same in every test.
+package func signingKey(of account: AccountID) throws -> SigningKey {
+    try SigningKey(seed: Digest.sha256(Array("signing \(account)".utf8)).bytes)
+}
+
+package func voteKey(of account: AccountID) throws -> SigningKey {
+    try SigningKey(seed: Digest.sha256(Array("vote \(account)".utf8)).bytes)
+}
+
+/// The signed document of a member with its own keys.
+package func memberDocument(_ account: AccountID) throws -> [UInt8] {
+    try signedMember(
+        account: account, signing: signingKey(of: account),
+        vote: account.role?.votes == true ? voteKey(of: account) : nil,
+        transport: Digest.sha256(Array("transport \(account)".utf8)).bytes, endpoint: "")
+}
+
+/// A founding document with a coordinator and three sites.
+package func testGenesis(_ agreement: WireAgreement = testAgreement()) throws -> [UInt8] {
+    genesisDocument(
+        agreement: agreement,
+        members: try Consortium.voters.map { try Member(strictly: memberDocument($0)) },
+        timeMilliseconds: 1_700_000_000_000, nonce: Digest.sha256(Array("nonce".utf8)).bytes)
+}
+
+/// An agreement with short windows and the rules of the main study.
+package func testAgreement() -> WireAgreement {
+    var agreement = WireAgreement()
+    agreement.study = "test"
+    agreement.chain.blockIntervalMs = 50
+    agreement.chain.checkpointInterval = 1000
+    agreement.chain.inclusionPromise = 8
+    agreement.annotation.rule = "annotation/1"
+    agreement.annotation.answer = "ordinal"
+    agreement.annotation.classes = 5
+    agreement.annotation.panel = "own-site"
+    agreement.annotation.commitWindow = 4
+    agreement.annotation.revealWindow = 3
+    agreement.annotation.minimumAnswers = 3
+    agreement.annotation.nearShareNumerator = 2
+    agreement.annotation.nearShareDenominator = 3
+    agreement.annotation.nearDistance = 1
+    agreement.annotation.maximumSpread = 2
+    agreement.annotation.periodItems = 1000
+    agreement.training.trainer = "logistic-regression"
+    agreement.training.features = ["diameter", "volume"]
+    agreement.training.positiveAbove = 3
+    agreement.training.negativeBelow = 3
+    agreement.training.rounds = 20
+    agreement.training.localSteps = 1
+    agreement.training.learningRateMillionths = 100_000
+    agreement.training.normBoundMillionths = 10_000_000
+    agreement.training.roundDeadline = 5
+    agreement.training.aggregation = "fedavg"
+    agreement.training.utility = "concordance"
+    agreement.rewards.supplyMicrotokens = 1_000_000_000_000
+    agreement.rewards.roundPoolMicrotokens = 1_000_003
+    agreement.rewards.patientsBasisPoints = 4000
+    agreement.rewards.annotatorsBasisPoints = 3000
+    agreement.rewards.sitesBasisPoints = 1500
+    agreement.rewards.developersBasisPoints = 1500
+    var lab = WireDeveloperShare()
+    lab.account = Consortium.developer.text
+    lab.weight = 1
+    agreement.rewards.developers = [lab]
+    agreement.rewards.warmUpRounds = 1
+    agreement.rewards.appealWindow = 6
+    agreement.rewards.stakeMicrotokens = 10_000_000
+    return agreement
+}

@@ -91,6 +91,7 @@ let package = Package(
         tests(of: "Cryptography"),
         tests(of: "Ledger", ["Cryptography", "Wire"]),
         tests(of: "Contracts", ["Cryptography", "Ledger", "Wire"]),
+        tests(of: "Federation", ["Contracts", "Cryptography", "Ledger", "Wire"]),
         tests(of: "Training", ["Cryptography", "Ledger"]),
         tests(of: "Messaging", ["Cryptography", "CZeroMQ", logging]),
         tests(of: "Storage", ["Contracts", "Cryptography", "Ledger", "Wire"]),

@@ -40,13 +40,16 @@ package func admit(
     _ envelope: Envelope, in context: BlockContext, to changes: inout ChangeSet,
     isVerified: (Envelope, VerifyingKey) -> Bool
 ) throws(ExecutionFault) {
-    guard let member = changes.member(envelope.signer),
-        let key = VerifyingKey(member.document.signingKey)
-    else { throw .unknownSigner(envelope.signer) }
+    let member = changes.member(envelope.signer)
+    let last = changes.lastSequence(of: envelope.signer)
+    // A state that cannot be read says nothing of the signer, nor of the block's proposer.
+    if let fault = changes.fault { throw .state(fault) }
+    guard let key = member.flatMap({ VerifyingKey($0.document.signingKey) }) else {
+        throw .unknownSigner(envelope.signer)
+    }
     guard isVerified(envelope, key) else {
         throw .badSignature(envelope.signer, envelope: envelope.id)
     }
-    let last = changes.lastSequence(of: envelope.signer)
     guard envelope.header.sequence > last else {
         throw .sequenceUsed(
             envelope.signer, sequence: envelope.header.sequence,

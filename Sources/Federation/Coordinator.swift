@@ -43,7 +43,9 @@ package enum AdmissionRefusal: Error, Hashable, Sendable, CustomStringConvertibl
 /// It holds no replica of its own: the organisation's ``Replica`` votes like any other's, and the
 /// proposals are built above that replica's head.
 package struct Coordinator: Sendable {
-    static let poolLimit = 4_096
+    /// Bytes of waiting envelopes in all, and envelopes of one signer: a flood fills its own queue.
+    static let poolBytes = 256 << 20
+    static let poolPerSigner = 64
     static let blockBytes = Block.maximumBytes - (256 << 10)
     static let dutiesPerBlock = 1_000
 
@@ -75,7 +77,11 @@ package struct Coordinator: Sendable {
     package func admit(
         _ envelope: Envelope, above replica: inout Replica
     ) throws(AdmissionRefusal) {
-        guard pool.count < Self.poolLimit else { throw .poolFull }
+        let waitingBytes = pool.reduce(envelope.bytes.count) { $0 + $1.bytes.count }
+        let ownWaiting = pool.count { $0.signer == envelope.signer }
+        guard waitingBytes <= Self.poolBytes, ownWaiting < Self.poolPerSigner else {
+            throw .poolFull
+        }
         let promised = replica.head.height
             .advanced(by: UInt64(genesis.agreement.chain.inclusionPromise))
         guard envelope.header.notAfterHeight >= promised.value else {

@@ -61,6 +61,8 @@ package struct Replica: Sendable {
     private let settledState: any StateView
     private var tree: StateTree
     private var verified = VerifiedEnvelopes()
+    /// The newest outcome above the head, so that a coordinator executes its own block once.
+    private var newest: (envelopes: [Digest], outcome: Outcome)?
 
     package init(
         genesis: Genesis, account: AccountID, voteKey: SigningKey, settled: Tip,
@@ -119,6 +121,7 @@ package struct Replica: Sendable {
         guard block.height == head.height.next else { throw .notAChild(of: head.height) }
         try checkHeader(block)
         unsettled.append(try execute(block))
+        newest = nil
     }
 
     private func knownHash(at height: Height) -> Digest? {
@@ -175,6 +178,7 @@ package struct Replica: Sendable {
 
     /// What envelopes come to above the head.
     package struct Outcome: Sendable {
+        package let height: Height
         package let execution: Execution
         package let log: MerkleFrontier
         package let stateRoot: Digest
@@ -183,6 +187,10 @@ package struct Replica: Sendable {
     package mutating func compute(
         _ envelopes: [Envelope], at height: Height
     ) throws(ExecutionFault) -> Outcome {
+        let ids = envelopes.map { Digest.sha256($0.id.bytes + $0.signature.bytes) }
+        if let newest, newest.envelopes == ids, newest.outcome.height == height {
+            return newest.outcome
+        }
         var verified = verified
         let network = network
         let execution = try Contracts.execute(
@@ -205,7 +213,10 @@ package struct Replica: Sendable {
             } catch { throw .state(error) }
             root = tree.root
         }
-        return Outcome(execution: execution, log: log, stateRoot: root)
+        let outcome = Outcome(
+            height: height, execution: execution, log: log, stateRoot: root)
+        newest = (ids, outcome)
+        return outcome
     }
 
     private mutating func vote(
@@ -243,6 +254,7 @@ package struct Replica: Sendable {
             tree = commitment.tree
         }
         unsettled.append(commitment.block)
+        newest = nil
     }
 }
 

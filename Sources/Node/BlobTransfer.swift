@@ -275,9 +275,18 @@ private actor BlobReceiver {
     /// Keeps a chunk for later, or drops it when there is no room: its sender goes back then.
     private func hold(_ digest: Digest, _ offset: UInt64, _ content: Data) {
         guard let early = arrivals[digest]?.early, !early.contains(offset) else { return }
+        if held >= Self.mostHeld { dropForgottenChunks() }
         guard held < Self.mostHeld, early.count < Self.mostCredit else { return }
         arrivals[digest]?.early.insert(content, at: offset)
         held += 1
+    }
+
+    /// Drops what is held for blobs whose senders seem to be gone.
+    private func dropForgottenChunks() {
+        for (digest, arrival) in arrivals where .now - arrival.lastGrowth > Self.patience {
+            held -= arrival.early.count
+            arrivals[digest]?.early = EarlyChunks()
+        }
     }
 
     private func finish(_ digest: Digest) throws {
@@ -672,7 +681,7 @@ private struct Fetching {
         switch piece {
         case .opening:
             let arrived = try await writer.begin(digest, size: answer.size, maximum: maximum)
-            hasResumed = size == nil && arrived > 0
+            if size == nil { hasResumed = arrived > 0 }
             (size, present, next, early) = (answer.size, arrived, arrived, EarlyChunks())
         case .chunk(let offset, let length):
             guard answer.size == size, answer.content.count == length else {

@@ -94,6 +94,8 @@ private func start(
             "\(home.path) is the home of \(keys.account), not of a \(role.rawValue)")
     }
     umask(0o077)
+    // A write beyond a file-size limit is an error to report, not a reason to die without a word.
+    signal(SIGXFSZ, SIG_IGN)
     let context = try MessagingContext(logger: logger)
     let lock = try HomeLock(home)
     let store = try LedgerStore.open(at: home.ledger)
@@ -129,7 +131,8 @@ private func start(
         core: core,
         blobs: BlobServer(
             store: blobs, maximum: NodeLimits.blobBytes, receives: role == .coordinator),
-        reports: ReportDesk(Reporter(store: try LedgerStore.reading(at: home.ledger))),
+        reports: ReportDesk(
+            Reporter(store: try LedgerStore.reading(at: home.ledger), blobs: blobs)),
         uplink: client,
         submitter: client.map { Submitter(keys: keys, network: genesis.network, client: $0) },
         desk: desk, failure: failure, logger: logger)

@@ -1,0 +1,194 @@
+import Contracts
+import Cryptography
+package import Ledger
+package import Wire
+
+/// What one reader answered to an item, and what it earned by rule pay/1.
+package struct ReaderReport: Codable, Sendable {
+    package let annotator: String
+    /// `none`, `committed` or `revealed`.
+    package let answer: String
+    @OrNull package var grade: UInt32?
+    /// Whether the grade lies near the consensus, as the agreement says; null without consensus.
+    @OrNull package var inConsensus: Bool?
+    /// What the other readers said: their lower median.
+    @OrNull package var reference: UInt32?
+    /// Micro-points beyond chance, rounded down, before the fee.
+    @OrNull package var figure: Int64?
+    /// Micro-points that every row must reach.
+    @OrNull package var fee: UInt64?
+    /// Figure less fee in tokens of one round's share at today's weights, rounded down.
+    @OrNull package var tokensPerRound: String?
+    /// How the figure comes about, in words and numbers.
+    package let arithmetic: String
+}
+
+/// Why an item came out as it did, and what each reader got.
+package struct ExplainReport: Codable, Sendable {
+    package let item: String
+    /// `open`, `approved`, `disputed` or `tooFew`.
+    package let outcome: String
+    package let reason: String
+    @OrNull package var grade: UInt32?
+    @OrNull package var spread: UInt32?
+    @OrNull package var posteriorPermille: UInt32?
+    package let period: UInt32
+    @OrNull package var closedHeight: UInt64?
+    /// The transaction that closed it.
+    @OrNull package var closedBy: String?
+    package let readers: [ReaderReport]
+    package let settledHeight: UInt64
+}
+
+package func outcomeName(_ outcome: WireItemOutcome) -> String {
+    switch outcome {
+    case .open: "open"
+    case .approved: "approved"
+    case .disputed: "disputed"
+    case .tooFew: "tooFew"
+    case .UNRECOGNIZED: "unknown"
+    }
+}
+
+extension Reporter {
+    package func explain(_ item: ItemID) throws -> ExplainReport {
+        try read { view in
+            guard let state = view.state.item(item) else {
+                let record = view.state.value(
+                    WireRecordState.self, .records, Array(item.text.utf8))
+                throw ReportError.notFound(
+                    record?.duplicate == true
+                        ? "\(item) is a duplicate of another record; it opened no item"
+                        : "there is no item \(item) at height \(view.height); see `tally data list`"
+                )
+            }
+            let isClosed = state.outcome != .open
+            let isApproved = state.outcome == .approved
+            let closedBy = Digest(state.closeEnvelope).map {
+                TransactionID(envelope: $0, index: state.closeIndex)
+            }
+            return ExplainReport(
+                item: item.text, outcome: outcomeName(state.outcome),
+                reason: view.reason(state), grade: isApproved ? state.grade : nil,
+                spread: isClosed ? state.spread : nil,
+                posteriorPermille: isApproved ? state.posteriorPermille : nil,
+                period: state.period, closedHeight: isClosed ? state.closedHeight : nil,
+                closedBy: isClosed ? closedBy?.description : nil,
+                readers: try state.readers.map { try view.reader($0, state) },
+                settledHeight: view.height)
+        }
+    }
+}
+
+extension ReportView {
+    fileprivate func reason(_ state: WireItemState) -> String {
+        let rule = agreement.annotation
+        let grades = state.answers.filter { $0.grade > 0 }.map(\.grade)
+        switch state.outcome {
+        case .open:
+            return "\(state.answers.count) of \(state.readers.count) readers have committed, "
+                + "\(grades.count) have revealed"
+        case .tooFew, .UNRECOGNIZED:
+            return "\(grades.count) answers, at least \(rule.minimumAnswers) are needed"
+        case .approved, .disputed:
+            let median = lowerMedian(grades) ?? 0
+            let near = grades.count { distance($0, median) <= rule.nearDistance }
+            return "lower median \(median); \(near) of \(grades.count) answers within "
+                + "\(rule.nearDistance) of it (at least \(rule.nearShareNumerator)/"
+                + "\(rule.nearShareDenominator) needed); spread \(state.spread) "
+                + "(at most \(rule.maximumSpread))"
+        }
+    }
+
+    fileprivate mutating func reader(
+        _ text: String, _ item: WireItemState
+    ) throws -> ReaderReport {
+        let answer = item.answers.first { $0.annotator == text }
+        guard let account = AccountID(text), let answer, answer.grade > 0 else {
+            return ReaderReport(
+                annotator: text, answer: answer == nil ? "none" : "committed", grade: nil,
+                inConsensus: nil, reference: nil, figure: nil, fee: nil, tokensPerRound: nil,
+                arithmetic: answer == nil
+                    ? "has not answered" : silence(item))
+        }
+        guard item.outcome == .approved else {
+            let end = item.outcome == .open ? "is still open" : "ended without consensus"
+            return ReaderReport(
+                annotator: text, answer: "revealed", grade: answer.grade, inConsensus: nil,
+                reference: nil, figure: nil, fee: nil, tokensPerRound: nil,
+                arithmetic: "the item \(end): no gain and no loss")
+        }
+        let isNear = distance(answer.grade, item.grade) <= agreement.annotation.nearDistance
+        return try paid(account, answer.grade, isNear, item)
+    }
+
+    private func silence(_ item: WireItemState) -> String {
+        item.outcome == .open
+            ? "has committed and not yet revealed"
+            : "committed and never revealed: the stake left was taken"
+    }
+
+    /// The figure of an answer to an approved item, from the period in which its row was paid.
+    private mutating func paid(
+        _ account: AccountID, _ grade: UInt32, _ isNear: Bool, _ item: WireItemState
+    ) throws -> ReaderReport {
+        let scale = try AnswerScale(classes: Int(agreement.annotation.classes), ordinal: true)
+        let others = item.answers.filter { $0.annotator != account.text && $0.grade > 0 }
+        let reference = payReference(
+            of: others.map { (answer: Int($0.grade) - 1, weight: UInt64(1)) }, scale: scale)
+        func report(
+            figure: Int64? = nil, fee: UInt64? = nil, tokens: String? = nil, _ text: String
+        ) -> ReaderReport {
+            ReaderReport(
+                annotator: account.text, answer: "revealed", grade: grade, inConsensus: isNear,
+                reference: reference.map { UInt32($0) + 1 }, figure: figure, fee: fee,
+                tokensPerRound: tokens, arithmetic: text)
+        }
+        guard let reference else { return report("nobody else answered: no row, no pay") }
+        let open = state.openPeriod().number
+        guard item.period < open else {
+            return report("period \(item.period) is open: pay is settled when it closes")
+        }
+        // Rows of a reader below 30 answers are carried until a period in which it is rated.
+        let rated = (item.period..<open).lazy.compactMap { [self] period -> WirePayState? in
+            var view = self
+            return view.pay(of: account, in: period).flatMap { $0.rated ? $0 : nil }
+        }.first
+        guard let pay = rated, let rows = PayRows(answers: UInt64(pay.answers), joint: pay.joint),
+            let beyond = BeyondChance(rows, on: scale), beyond.rows > 0
+        else {
+            return report(
+                "not yet rated (below \(ScoreReport.minimumAnswers) answers): the row is carried "
+                    + "to the next period")
+        }
+        let own = Int(grade) - 1
+        let figure = beyond.figure(own: own, reference: reference, multiplicity: 1, on: scale)
+        let fee = pay.fee / UInt64(beyond.rows)
+        let agreed = scale.agreement(own, reference)
+        let text =
+            "10^6 × (\(agreed)/\(scale.top) − C/(n²·\(scale.top))) with n = \(beyond.rows) rows "
+            + "and chance C = \(beyond.chance): \(figure) micro-points, less the fee of \(fee)"
+        return report(
+            figure: figure, fee: fee, tokens: tokensPerRound(figure - Int64(clamping: fee)), text)
+    }
+
+    /// Micro-points in tokens of one round's share for annotators.
+    private mutating func tokensPerRound(_ points: Int64) -> String? {
+        let rewards = agreement.rewards
+        let share = TokenAmount(microtokens: rewards.roundPoolMicrotokens)
+            .portion(UInt64(rewards.annotatorsBasisPoints), of: 10_000)
+        let weight = all(WirePayTotal.self, .payTotals).reduce(UInt64(0)) { sum, entry in
+            sum.addingReportingOverflow(entry.value.weight).partialValue
+        }
+        return payFigure(points: points, share: share, totalWeight: weight).map(signedTokens)
+    }
+}
+
+/// Microtokens with a sign, as tokens with six decimals.
+private func signedTokens(_ microtokens: Int64) -> String {
+    (microtokens < 0 ? "-" : "") + TokenAmount(microtokens: microtokens.magnitude).description
+}
+
+private func distance(_ one: UInt32, _ other: UInt32) -> UInt32 {
+    max(one, other) - min(one, other)
+}

@@ -1,0 +1,172 @@
+import Contracts
+import Cryptography
+import Ledger
+import Storage
+import Wire
+
+package struct ItemCounts: Codable, Sendable {
+    package let open: UInt32
+    package let approved: UInt32
+    package let disputed: UInt32
+    package let tooFew: UInt32
+}
+
+package struct RunSummary: Codable, Sendable {
+    package let run: UInt32
+    package let state: String
+    package let planned: UInt32
+    package let closed: UInt32
+}
+
+/// Where a node's ledger stands.
+package struct StatusReport: Codable, Sendable {
+    package let network: String
+    package let study: String
+    package let coordinator: String
+    package let voters: [String]
+    package let quorum: Int
+    package let term: UInt64
+    package let settledHeight: UInt64
+    package let settledHash: String
+    /// Of the newest settled block.
+    package let time: String
+    package let transactions: UInt64
+    /// Members by role.
+    package let members: [String: Int]
+    package let openPeriod: UInt32
+    package let items: ItemCounts
+    @OrNull package var run: RunSummary?
+    /// Whose home it is, whether its worker runs, and its newest block; of a node's own home.
+    @OrNull package var account: String?
+    @OrNull package var running: Bool?
+    @OrNull package var headHeight: UInt64?
+}
+
+package struct MemberEntry: Codable, Sendable {
+    package let account: String
+    package let organisation: String
+    package let endpoint: String
+    package let enrolledHeight: UInt64
+    package let signingKey: String
+    package let transportKey: String
+    package let votes: Bool
+}
+
+package struct MembersReport: Codable, Sendable {
+    package let members: [MemberEntry]
+    package let settledHeight: UInt64
+}
+
+package struct RecordEntry: Codable, Sendable {
+    package let item: String
+    package let site: String
+    package let patient: String
+    /// `training` or `evaluation`.
+    package let use: String
+    package let duplicate: Bool
+    /// Of the item: `open`, `approved`, `disputed`, `tooFew`, or `duplicate`, which has none.
+    package let outcome: String
+    @OrNull package var grade: UInt32?
+    package let registeredHeight: UInt64
+}
+
+/// All records that sites have registered.
+package struct DataReport: Codable, Sendable {
+    package let records: [RecordEntry]
+    package let items: ItemCounts
+    package let duplicates: Int
+    package let settledHeight: UInt64
+}
+
+extension Reporter {
+    package func status() throws -> StatusReport {
+        let genesis = store.genesis
+        return try read(isStrict: false) { view in
+            var roles: [String: Int] = [:]
+            for (_, member) in view.all(WireMemberState.self, .members) {
+                roles[AccountID(member.document.account)?.kind ?? "unknown", default: 0] += 1
+            }
+            let run = view.state.run(view.state.newestRun())
+            return StatusReport(
+                network: genesis.network.description, study: view.agreement.study,
+                coordinator: genesis.coordinator.account.text,
+                voters: genesis.voters.accounts.map(\.text), quorum: genesis.voters.quorum,
+                term: view.tip.slot.term.value, settledHeight: view.height,
+                settledHash: view.tip.hash.hex,
+                time: timeText(milliseconds: view.tip.timeMilliseconds),
+                transactions: view.tip.log.size, members: roles,
+                openPeriod: view.state.openPeriod().number, items: view.itemCounts(),
+                run: run.map {
+                    RunSummary(
+                        run: $0.number, state: stateName($0), planned: $0.rounds,
+                        closed: $0.closed)
+                }, account: nil, running: nil, headHeight: nil)
+        }
+    }
+
+    package func members() throws -> MembersReport {
+        try read(isStrict: false) { view in
+            let members = view.all(WireMemberState.self, .members).map { _, state in
+                MemberEntry(
+                    account: state.document.account, organisation: state.organisation,
+                    endpoint: state.document.endpoint, enrolledHeight: state.enrolledHeight,
+                    signingKey: hexString(state.document.signingKey),
+                    transportKey: hexString(state.document.transportKey),
+                    votes: !state.document.voteKey.isEmpty)
+            }
+            return MembersReport(members: members, settledHeight: view.height)
+        }
+    }
+
+    package func data() throws -> DataReport {
+        try read(isStrict: false) { view in
+            let records = view.all(WireRecordState.self, .records)
+            let items = Dictionary(
+                view.all(WireItemState.self, .items).map { ($0.key, $0.value) },
+                uniquingKeysWith: { first, _ in first })
+            let entries = records.map { key, record in
+                let item = items[key]
+                return RecordEntry(
+                    item: String(decoding: key, as: UTF8.self), site: record.site,
+                    patient: hexString(record.patient), use: useName(record.use),
+                    duplicate: record.duplicate,
+                    outcome: item.map { outcomeName($0.outcome) } ?? "duplicate",
+                    grade: item?.outcome == .approved ? item?.grade : nil,
+                    registeredHeight: record.registeredHeight)
+            }
+            return DataReport(
+                records: entries, items: view.itemCounts(),
+                duplicates: entries.count { $0.duplicate }, settledHeight: view.height)
+        }
+    }
+}
+
+func stateName(_ run: WireRunState) -> String {
+    if run.finished { return "finished" }
+    if run.stopped { return "stopped" }
+    return run.referenceRoot.isEmpty ? "preparing" : "running"
+}
+
+private func useName(_ use: WireRecordUse) -> String {
+    switch use {
+    case .training: "training"
+    case .evaluation: "evaluation"
+    case .unspecified, .UNRECOGNIZED: "unknown"
+    }
+}
+
+extension ReportView {
+    /// The items' outcomes, as the periods count them.
+    mutating func itemCounts() -> ItemCounts {
+        let open = state.openPeriod()
+        var (approved, disputed, tooFew) = (UInt32(0), UInt32(0), UInt32(0))
+        for (_, period) in all(WirePeriodState.self, .periods) {
+            approved += period.approved
+            disputed += period.disputed
+            tooFew += period.tooFew
+        }
+        return ItemCounts(
+            open: open.items - min(open.items, open.decided), approved: approved,
+            disputed: disputed, tooFew: tooFew)
+    }
+}

@@ -1,0 +1,220 @@
+import Contracts
+package import Cryptography
+import Ledger
+import Replay
+import Storage
+import Training
+import Wire
+
+/// One site's line in a round's roll-call.
+package struct RollCallEntry: Codable, Sendable {
+    package let site: String
+    /// `answered`, `late` or `refused`.
+    package let answer: String
+    /// Of a refusal; else empty.
+    package let reason: String
+    package let verified: UInt32
+    /// Contribution value of the run so far, in units of the utility.
+    @OrNull package var value: Double?
+    /// The same as an exact numerator over the round's denominator.
+    package let shapley: Int64
+}
+
+package struct RoundReport: Codable, Sendable {
+    package let round: UInt32
+    /// Null when the utility is not concordance, or a class is missing.
+    @OrNull package var auc: Double?
+    @OrNull package var accuracy: Double?
+    /// Null when the model or the reference set is not among this home's blobs.
+    @OrNull package var loss: Double?
+    package let model: String
+    package let closedHeight: UInt64
+    package let shapleyDenominator: UInt64
+    /// Whether every site asked has answered and was accepted.
+    package let complete: Bool
+    package let rollCall: [RollCallEntry]
+}
+
+/// The learning curve of a run.
+package struct RoundsReport: Codable, Sendable {
+    package let run: UInt32
+    package let study: String
+    /// `preparing`, `running`, `stopped` or `finished`.
+    package let state: String
+    package let planned: UInt32
+    package let opened: UInt32
+    package let closed: UInt32
+    /// Reference records, once fixed.
+    package let referenceCount: UInt32
+    package let model: String
+    package let rounds: [RoundReport]
+    package let settledHeight: UInt64
+}
+
+/// A model and the round it came from.
+package struct LineageStep: Codable, Sendable {
+    package let model: String
+    package let run: UInt32
+    /// 0: the initial parameters.
+    package let round: UInt32
+}
+
+package struct LineageUpdate: Codable, Sendable {
+    package let site: String
+    package let update: String
+    package let manifest: String
+    package let examples: UInt32
+}
+
+/// Where a model comes from: its ancestors, newest first, and the updates that made it.
+package struct LineageReport: Codable, Sendable {
+    package let model: String
+    package let run: UInt32
+    package let round: UInt32
+    @OrNull package var parent: String?
+    package let updates: [LineageUpdate]
+    package let ancestors: [LineageStep]
+    package let settledHeight: UInt64
+}
+
+extension Reporter {
+    /// The learning curve and roll-calls of a run, the newest when none is named.
+    package func rounds(run number: UInt32?) throws -> RoundsReport {
+        try read(isStrict: false) { view in
+            let newest = view.state.newestRun()
+            guard let run = view.state.run(number ?? newest) else {
+                throw ReportError.notFound(
+                    number.map { "there is no run \($0); the newest is \(newest)" }
+                        ?? "no run was started yet; the coordinator runs `tally run start`")
+            }
+            let curve = LossCurve(run, view: view, blobs: blobs)
+            let rounds = (1..<(run.closed + 1)).compactMap { number -> RoundReport? in
+                guard let round = view.state.round(run.number, number) else { return nil }
+                return view.report(round, number: number, curve)
+            }
+            return RoundsReport(
+                run: run.number, study: view.agreement.study, state: stateName(run),
+                planned: run.rounds, opened: run.opened, closed: run.closed,
+                referenceCount: run.referenceCount, model: hexString(run.model), rounds: rounds,
+                settledHeight: view.height)
+        }
+    }
+
+    package func lineage(of model: Digest) throws -> LineageReport {
+        try read { view in
+            guard let state = view.model(model.bytes) else {
+                throw ReportError.notFound(
+                    "no model \(model) is on the chain; `tally rounds` names the models of a run")
+            }
+            var ancestors: [LineageStep] = []
+            var seen: Set<[UInt8]> = [model.bytes]
+            var parent = [UInt8](state.parent)
+            while !parent.isEmpty, seen.insert(parent).inserted, let next = view.model(parent) {
+                ancestors.append(
+                    LineageStep(model: hexString(parent), run: next.run, round: next.round))
+                parent = [UInt8](next.parent)
+            }
+            let updates = view.state.round(state.run, state.round)?.updates ?? []
+            return LineageReport(
+                model: model.hex, run: state.run, round: state.round,
+                parent: state.parent.isEmpty ? nil : hexString(state.parent),
+                updates: updates.map {
+                    LineageUpdate(
+                        site: $0.site, update: hexString($0.update),
+                        manifest: hexString($0.manifest), examples: $0.examples)
+                },
+                ancestors: ancestors, settledHeight: view.height)
+        }
+    }
+
+    /// The digest of a run's model after a round; the newest run and model when not named.
+    package func model(run number: UInt32?, round: UInt32?) throws -> Digest {
+        try read { view in
+            let newest = view.state.newestRun()
+            guard let run = view.state.run(number ?? newest) else {
+                throw ReportError.notFound("there is no run \(number ?? newest)")
+            }
+            let bytes: [UInt8]
+            switch round {
+            case nil: bytes = [UInt8](run.model)
+            case 0?: bytes = [UInt8](run.initialModel)
+            case let round?:
+                guard let state = view.state.round(run.number, round), state.isClosed else {
+                    throw ReportError.notFound(
+                        "round \(round) of run \(run.number) is not closed; the newest closed one "
+                            + "is \(run.closed)")
+                }
+                bytes = [UInt8](state.model)
+            }
+            guard let digest = Digest(bytes) else {
+                throw ReportError.notFound("run \(run.number) names a malformed model")
+            }
+            return digest
+        }
+    }
+}
+
+/// Computes the loss of a run's models on its reference set, where the blobs are here.
+private struct LossCurve {
+    private let trainer: (any Trainer)?
+    private let reference: ReferenceSet?
+    private let blobs: BlobStore?
+
+    init(_ run: WireRunState, view: ReportView, blobs: BlobStore?) {
+        self.blobs = blobs
+        trainer = Replay.trainer(of: view.agreement.training)
+        guard let blobs, !run.referenceRoot.isEmpty else {
+            reference = nil
+            return
+        }
+        let assembled = try? assembleReference(
+            run, agreement: view.agreement, state: SQLiteState(view.store), contentKey: nil,
+            blob: { try blobs.read($0) })
+        let isFixed = assembled?.root.bytes == [UInt8](run.referenceRoot)
+        reference = isFixed ? assembled?.set : nil
+    }
+
+    /// - Returns: nil without the blobs; a loss is for people, so no failure of it is an error.
+    func loss(of model: Digest) -> Double? {
+        guard let trainer, let reference, let blobs, let bytes = try? blobs.read(model),
+            let parameters = try? Safetensors(decoding: bytes).parameters,
+            let logits = try? trainer.logits(parameters, features: reference.features)
+        else { return nil }
+        return try? meanLogLoss(logits: logits, labels: reference.labels)
+    }
+}
+
+extension ReportView {
+    mutating func model(_ digest: [UInt8]) -> WireModelState? {
+        state.value(WireModelState.self, .models, digest)
+    }
+
+    fileprivate func report(
+        _ round: WireRoundState, number: UInt32, _ curve: LossCurve
+    ) -> RoundReport? {
+        guard let values = try? WireRoundValues(strictly: [UInt8](round.values)) else {
+            return nil
+        }
+        let isConcordance = agreement.training.utility == Utility.concordance.rawValue
+        let denominator = values.shapleyDenominator
+        return RoundReport(
+            round: number,
+            auc: isConcordance ? quotient(values.utility, values.utilityMaximum) : nil,
+            accuracy: quotient(UInt64(values.correct), UInt64(values.referenceCount)),
+            loss: Digest(round.model).flatMap { curve.loss(of: $0) },
+            model: hexString(round.model), closedHeight: round.closedHeight,
+            shapleyDenominator: denominator,
+            complete: values.sites.allSatisfy { $0.answer == "answered" },
+            rollCall: values.sites.map { entry in
+                RollCallEntry(
+                    site: entry.site, answer: entry.answer, reason: entry.reason,
+                    verified: entry.verified,
+                    value: denominator > 0 ? Double(entry.shapley) / Double(denominator) : nil,
+                    shapley: entry.shapley)
+            })
+    }
+}
+
+private func quotient(_ part: UInt64, _ whole: UInt64) -> Double? {
+    whole > 0 ? Double(part) / Double(whole) : nil
+}

@@ -1,0 +1,106 @@
+import Contracts
+import Cryptography
+package import Ledger
+import Wire
+
+/// One item of a reader, and what is to be done about it.
+package struct WorklistItem: Codable, Sendable {
+    /// What the reader owes to an item.
+    package enum State: String, Codable, CaseIterable, Sendable {
+        /// An answer is awaited.
+        case commit
+        /// Committed; reveals open when the others have committed or their window is over.
+        case wait
+        /// Committed, and the reveal is awaited.
+        case reveal
+        /// Revealed.
+        case done
+        /// A window passed without this reader.
+        case missed
+        /// The item has its outcome.
+        case closed
+    }
+
+    package let item: String
+    package let state: State
+    /// Last height for what is awaited; null when nothing is.
+    @OrNull package var until: UInt64?
+    /// The reader's commitment, for a program that checks an answer against it.
+    @OrNull package var commitment: String?
+}
+
+/// What a reader has to read, until when.
+package struct WorklistReport: Codable, Sendable {
+    /// Items an answer; a longer list goes on with ``next``.
+    package static let pageLength = 5_000
+
+    package let account: String
+    package let items: [WorklistItem]
+    /// Ask again for what comes after this item; null at the end.
+    @OrNull package var next: String?
+    package let settledHeight: UInt64
+}
+
+extension Reporter {
+    package func worklist(of account: AccountID, after: ItemID? = nil) throws -> WorklistReport {
+        guard account.role == .annotator else {
+            throw ReportError.badArgument(
+                report: .worklist, reason: "\(account) is no annotator; only annotators read items")
+        }
+        return try read(isStrict: false) { view in
+            guard let member = view.state.member(account) else {
+                throw ReportError.notFound(
+                    "\(account) is not enrolled at height \(view.height); its site runs "
+                        + "`tally member add` first")
+            }
+            // A panel is of the item's own site, and an item's name starts with its site.
+            let site = AccountID(member.organisation)?.name ?? ""
+            var items: [WorklistItem] = []
+            var next: String?
+            for (key, state) in view.all(WireItemState.self, .items, prefix: Array("\(site)/".utf8))
+            {
+                let name = String(decoding: key, as: UTF8.self)
+                if let after, !after.text.utf8.lexicographicallyPrecedes(key) { continue }
+                guard state.readers.contains(account.text) else { continue }
+                guard items.count < WorklistReport.pageLength else {
+                    next = items.last?.item
+                    break
+                }
+                items.append(worklistItem(name, state, of: account, at: view.height))
+            }
+            return WorklistReport(
+                account: account.text, items: items, next: next, settledHeight: view.height)
+        }
+    }
+}
+
+/// What a reader owes to an item in the block after a height.
+func worklistItem(
+    _ name: String, _ state: WireItemState, of account: AccountID, at height: UInt64
+) -> WorklistItem {
+    let next = height + 1
+    let answer = state.answers.first { $0.annotator == account.text }
+    let opens = state.revealFrom != 0 ? state.revealFrom : state.commitUntil + 1
+    let what: WorklistItem.State
+    var until: UInt64?
+    if state.outcome != .open {
+        what = .closed
+    } else if let answer {
+        if answer.grade > 0 {
+            what = .done
+        } else if next < opens {
+            (what, until) = (.wait, state.commitUntil)
+        } else if next <= state.revealUntil {
+            (what, until) = (.reveal, state.revealUntil)
+        } else {
+            what = .missed
+        }
+    } else if state.revealFrom == 0, next <= state.commitUntil {
+        (what, until) = (.commit, state.commitUntil)
+    } else {
+        what = .missed
+    }
+    return WorklistItem(
+        item: name, state: what, until: until,
+        commitment: answer.map { hexString($0.commitment) })
+}

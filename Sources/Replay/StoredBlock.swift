@@ -1,0 +1,240 @@
+package import Cryptography
+package import Ledger
+package import Wire
+
+/// A block as a node keeps it; nothing of it is believed.
+package struct StoredBlock: Sendable {
+    /// What stands beside the bytes of a settled block.
+    package struct Columns: Hashable, Sendable {
+        package let hash: [UInt8]
+        package let firstIndex: Int64
+
+        package init(hash: [UInt8], firstIndex: Int64) {
+            self.hash = hash
+            self.firstIndex = firstIndex
+        }
+    }
+
+    package struct StoredEnvelope: Sendable {
+        /// What stands beside the bytes of a settled envelope.
+        package struct Columns: Hashable, Sendable {
+            package let row: Int64
+            package let hash: [UInt8]
+            package let height: Int64
+            package let firstIndex: Int64
+
+            package init(row: Int64, hash: [UInt8], height: Int64, firstIndex: Int64) {
+                self.row = row
+                self.hash = hash
+                self.height = height
+                self.firstIndex = firstIndex
+            }
+        }
+
+        package let content: [UInt8]
+        package let columns: Columns?
+
+        package init(content: [UInt8], columns: Columns?) {
+            self.content = content
+            self.columns = columns
+        }
+    }
+
+    /// This node's vote for the block.
+    package struct StoredVote: Sendable {
+        package let isFirst: Bool
+        package let content: [UInt8]
+
+        package init(isFirst: Bool, content: [UInt8]) {
+            self.isFirst = isFirst
+            self.content = content
+        }
+    }
+
+    /// Where it is kept, for findings: `table blocks, height 5`.
+    package let place: String
+    /// Under which it is kept.
+    package let height: UInt64
+    package let header: [UInt8]
+    package let signature: [UInt8]
+    package let certificate: [UInt8]
+    package let columns: Columns?
+    package let envelopes: [StoredEnvelope]
+    package var vote: StoredVote?
+
+    /// A settled block, from its rows.
+    package init(
+        place: String, height: UInt64, header: [UInt8], signature: [UInt8],
+        certificate: [UInt8], columns: Columns, envelopes: [StoredEnvelope]
+    ) {
+        self.place = place
+        self.height = height
+        self.header = header
+        self.signature = signature
+        self.certificate = certificate
+        self.columns = columns
+        self.envelopes = envelopes
+    }
+
+    /// A block kept whole.
+    ///
+    /// - Throws: what is wrong with bytes that are not the one encoding of a block.
+    package init(place: String, height: UInt64, whole bytes: [UInt8]) throws(WireFault) {
+        let wire = try WireBlock(strictly: bytes)
+        self.place = place
+        self.height = height
+        header = [UInt8](wire.header)
+        signature = [UInt8](wire.signature)
+        certificate = [UInt8](wire.parentCertificate)
+        columns = nil
+        envelopes = wire.envelopes.map { StoredEnvelope(content: [UInt8]($0), columns: nil) }
+    }
+
+    fileprivate func envelopePlace(_ index: Int) -> String {
+        guard let columns = envelopes[index].columns else { return "\(place), envelope \(index)" }
+        return "table envelopes, row \(columns.row) (height \(height))"
+    }
+}
+
+/// A stored block after every check that needs no state, so that blocks can be prepared in any
+/// order and at once.
+package struct PreparedBlock: Sendable {
+    let place: String
+    let height: UInt64
+    let hash: Digest
+    /// Nil when the block breaks a rule of its form.
+    let header: BlockHeader?
+    let certificate: Certificate?
+    /// Nil when one of them is no envelope: the block cannot be executed.
+    let envelopes: [Envelope]?
+    let places: [String]
+    let columns: StoredBlock.Columns?
+    let firstIndexes: [Int64?]
+    /// The key under which each envelope's signature was found good.
+    let verified: [VerifyingKey?]
+    let leaves: [Digest]
+    package let voter: AccountID?
+    let findings: Findings
+
+    /// The ids of the envelopes.
+    package var envelopeIDs: [Digest] { envelopes?.map(\.id) ?? [] }
+}
+
+/// Checks a stored block's encodings, hashes and signatures.
+///
+/// - Parameter key: the signing key that a signer probably has; another one costs time only.
+package func prepared(
+    _ stored: StoredBlock, genesis: Genesis, key: (AccountID) -> VerifyingKey?
+) -> PreparedBlock {
+    var findings = Findings()
+    let network = genesis.network
+    let hash = payloadHash(.block, network: network, stored.header)
+    if let columns = stored.columns, columns.hash != hash.bytes {
+        findings.add(stored.place, "column hash: it is not the hash of the header, \(hash)")
+    }
+    let block = decoded(stored, network, &findings)
+    if let block { checkSignatures(of: block, stored.place, genesis, &findings) }
+    let envelopes = block?.envelopes ?? salvagedEnvelopes(of: stored, network, &findings)
+    var verified: [VerifyingKey?] = []
+    var leaves: [Digest] = []
+    for (index, envelope) in (envelopes ?? []).enumerated() {
+        checkColumns(of: stored, index, envelope, &findings)
+        let candidate = key(envelope.signer)
+        let isGood = candidate.map { envelope.isSigned(by: $0, network: network) } ?? false
+        verified.append(isGood ? candidate : nil)
+        for index in envelope.transactions.indices { leaves.append(envelope.logLeaf(index)) }
+    }
+    return PreparedBlock(
+        place: stored.place, height: stored.height, hash: hash, header: block?.header,
+        certificate: block?.parentCertificate, envelopes: envelopes,
+        places: stored.envelopes.indices.map(stored.envelopePlace), columns: stored.columns,
+        firstIndexes: stored.envelopes.map { $0.columns?.firstIndex }, verified: verified,
+        leaves: leaves, voter: checkVote(of: stored, block, hash, genesis, &findings),
+        findings: findings)
+}
+
+private func decoded(
+    _ stored: StoredBlock, _ network: NetworkID, _ findings: inout Findings
+) -> Block? {
+    var wire = WireBlock()
+    wire.header = data(stored.header)
+    wire.signature = data(stored.signature)
+    wire.parentCertificate = data(stored.certificate)
+    wire.envelopes = stored.envelopes.map { data($0.content) }
+    do throws(BlockFault) {
+        return try Block(strictly: wire.encoded(), network: network)
+    } catch {
+        // A bad envelope is named by its own row.
+        if case .badEnvelope = error { return nil }
+        findings.add(stored.place, "\(error)")
+        return nil
+    }
+}
+
+/// The envelopes of a block that is otherwise broken; nil when one of them is, too.
+private func salvagedEnvelopes(
+    of stored: StoredBlock, _ network: NetworkID, _ findings: inout Findings
+) -> [Envelope]? {
+    var envelopes: [Envelope] = []
+    for (index, envelope) in stored.envelopes.enumerated() {
+        do {
+            envelopes.append(try Envelope(strictly: envelope.content, network: network))
+        } catch { findings.add(stored.envelopePlace(index), "column content: \(error)") }
+    }
+    return envelopes.count == stored.envelopes.count ? envelopes : nil
+}
+
+private func checkSignatures(
+    of block: Block, _ place: String, _ genesis: Genesis, _ findings: inout Findings
+) {
+    do throws(BlockFault) {
+        try block.verifySignature(by: genesis.coordinator.signingKey, network: genesis.network)
+    } catch { findings.add(place, "\(error)") }
+    do throws(VoteFault) {
+        try block.parentCertificate?.verify(by: genesis.voters, network: genesis.network)
+    } catch { findings.add(place, "the certificate of its parent: \(error)") }
+}
+
+private func checkColumns(
+    of stored: StoredBlock, _ index: Int, _ envelope: Envelope, _ findings: inout Findings
+) {
+    guard let columns = stored.envelopes[index].columns else { return }
+    let place = stored.envelopePlace(index)
+    if columns.hash != envelope.id.bytes {
+        findings.add(place, "column hash: it is not the envelope's id, \(envelope.id)")
+    }
+    if UInt64(exactly: columns.height) != stored.height {
+        findings.add(
+            place, "column height: it says \(columns.height), the block is \(stored.height)")
+    }
+}
+
+/// - Returns: who voted, when the vote can be read.
+private func checkVote(
+    of stored: StoredBlock, _ block: Block?, _ hash: Digest, _ genesis: Genesis,
+    _ findings: inout Findings
+) -> AccountID? {
+    let place = "table votes, height \(stored.height)"
+    guard let row = stored.vote else {
+        findings.add(place, "there is no vote, though this node keeps the block")
+        return nil
+    }
+    let vote: Vote
+    do throws(VoteFault) {
+        vote = try Vote(strictly: row.content)
+        try vote.verify(by: genesis.voters, network: genesis.network)
+    } catch {
+        findings.add(place, "column content: \(error)")
+        return nil
+    }
+    if vote.block != hash || vote.slot.height.value != stored.height {
+        findings.add(place, "column content: it is a vote for another block")
+    }
+    if let block, vote.slot != block.slot {
+        findings.add(place, "column content: it is a vote at another slot")
+    }
+    if let block, row.isFirst != (block.header.opening != nil) {
+        findings.add(place, "column isFirst: it does not fit the block")
+    }
+    return vote.voter
+}

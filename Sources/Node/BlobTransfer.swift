@@ -274,11 +274,13 @@ private actor BlobReceiver {
 
     /// Keeps a chunk for later, or drops it when there is no room: its sender goes back then.
     private func hold(_ digest: Digest, _ offset: UInt64, _ content: Data) {
-        guard let early = arrivals[digest]?.early, !early.contains(offset) else { return }
-        if held >= Self.mostHeld { dropForgottenChunks() }
-        guard held < Self.mostHeld, early.count < Self.mostCredit else { return }
+        guard let early = arrivals[digest]?.early else { return }
+        if !early.contains(offset) {
+            if held >= Self.mostHeld { dropForgottenChunks() }
+            guard held < Self.mostHeld, early.count < Self.mostCredit else { return }
+            held += 1
+        }
         arrivals[digest]?.early.insert(content, at: offset)
-        held += 1
     }
 
     /// Drops what is held for blobs whose senders seem to be gone.
@@ -325,7 +327,11 @@ struct EarlyChunks {
 
     func contains(_ offset: UInt64) -> Bool { contents[offset] != nil }
 
-    mutating func insert(_ content: Data, at offset: UInt64) { contents[offset] = content }
+    /// Adds a chunk; of two at one place the longer stays.
+    mutating func insert(_ content: Data, at offset: UInt64) {
+        guard contents[offset].map({ $0.count < content.count }) ?? true else { return }
+        contents[offset] = content
+    }
 
     /// Removes the first chunk, when it leaves no gap behind the bytes that are present.
     mutating func next(upTo present: UInt64) -> Chunk? {

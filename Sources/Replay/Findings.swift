@@ -28,6 +28,14 @@ package struct Findings: Sendable {
         list.append(Finding(place: place, finding: finding))
     }
 
+    /// The findings after the first so many, as far as they are kept.
+    package func since(_ known: Int) -> Findings {
+        var later = Findings()
+        later.list = Array(list.dropFirst(known))
+        later.count = max(0, count - known)
+        return later
+    }
+
     package mutating func add(_ others: Findings) {
         for one in others.list { add(one.place, one.finding) }
         count += others.count - others.list.count

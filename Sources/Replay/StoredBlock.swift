@@ -114,6 +114,8 @@ package struct PreparedBlock: Sendable {
     let verified: [VerifyingKey?]
     let leaves: [Digest]
     package let voter: AccountID?
+    /// Signing keys of members that the block would enrol.
+    package let enrolled: [AccountID: VerifyingKey]
     let findings: Findings
 
     /// The ids of the envelopes.
@@ -122,9 +124,15 @@ package struct PreparedBlock: Sendable {
 
 /// Checks a stored block's encodings, hashes and signatures.
 ///
-/// - Parameter key: the signing key that a signer probably has; another one costs time only.
+/// - Parameters:
+///   - stored: with this node's vote.
+///   - genesis: of the network.
+///   - expectsVote: whether this node must have voted for it.
+///   - key: the signing key that a signer probably has; another one costs time only.
+/// - Returns: the block as far as it can be read, with what is wrong with it.
 package func prepared(
-    _ stored: StoredBlock, genesis: Genesis, key: (AccountID) -> VerifyingKey?
+    _ stored: StoredBlock, genesis: Genesis, expectsVote: Bool = true,
+    key: (AccountID) -> VerifyingKey?
 ) -> PreparedBlock {
     var findings = Findings()
     let network = genesis.network
@@ -144,13 +152,27 @@ package func prepared(
         verified.append(isGood ? candidate : nil)
         for index in envelope.transactions.indices { leaves.append(envelope.logLeaf(index)) }
     }
+    let voter = expectsVote ? checkVote(of: stored, block, hash, genesis, &findings) : nil
     return PreparedBlock(
         place: stored.place, height: stored.height, hash: hash, header: block?.header,
         certificate: block?.parentCertificate, envelopes: envelopes,
         places: stored.envelopes.indices.map(stored.envelopePlace), columns: stored.columns,
         firstIndexes: stored.envelopes.map { $0.columns?.firstIndex }, verified: verified,
-        leaves: leaves, voter: checkVote(of: stored, block, hash, genesis, &findings),
-        findings: findings)
+        leaves: leaves, voter: voter,
+        enrolled: enrolments(in: envelopes ?? []), findings: findings)
+}
+
+private func enrolments(in envelopes: [Envelope]) -> [AccountID: VerifyingKey] {
+    var keys: [AccountID: VerifyingKey] = [:]
+    for transaction in envelopes.lazy.flatMap(\.transactions) {
+        guard case .memberEnrol(let body) = transaction.body,
+            let signed = try? WireSignedMember(strictly: [UInt8](body.member)),
+            let document = try? WireMemberDocument(strictly: [UInt8](signed.document)),
+            let account = AccountID(document.account)
+        else { continue }
+        keys[account] = VerifyingKey(document.signingKey)
+    }
+    return keys
 }
 
 private func decoded(

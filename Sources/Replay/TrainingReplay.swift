@@ -1,7 +1,7 @@
 package import Contracts
 import Cryptography
 package import Ledger
-import Training
+package import Training
 import Wire
 
 /// How good a model is on the reference set; for people, so floating point.

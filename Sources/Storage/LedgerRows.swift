@@ -76,6 +76,11 @@ package struct TableFault: Error, Hashable, Sendable, CustomStringConvertible {
     package let place: String
     package let reason: String
 
+    package init(place: String, reason: String) {
+        self.place = place
+        self.reason = reason
+    }
+
     package var description: String { "\(place): \(reason)" }
 }
 

@@ -8,6 +8,7 @@ import Storage
 /// Compares transfers between two processes with raw ZeroMQ between two processes, both with CURVE.
 ///
 /// A run takes one of each in turn, so that a busy machine slows all of them; the medians count.
+/// Processor time of both processes stands beside, which other work on the machine hardly moves.
 struct Bench: AsyncParsableCommand {
     @OptionGroup var peer: PeerOptions
     @OptionGroup var sizes: TransferOptions
@@ -17,55 +18,52 @@ struct Bench: AsyncParsableCommand {
     func run() async throws {
         try FileManager.default.createDirectory(
             atPath: peer.folder, withIntermediateDirectories: true)
-        let size = mebibytes << 20
-        var raw: [Double] = []
-        var up: [Double] = []
-        var down: [Double] = []
+        var (raw, hash, up, down) = ([Cost](), [Cost](), [Cost](), [Cost]())
         for round in 0..<rounds {
-            raw.append(try rawSeconds())
-            let transfer = try await transferSeconds(round: round, size: size)
+            raw.append(try rawCost())
+            let transfer = try await transferCosts(round: round)
+            hash.append(transfer.hash)
             up.append(transfer.up)
             down.append(transfer.down)
-            say(
-                "round \(round): raw \(rate(raw[round])), upload \(rate(up[round])), "
-                    + "download \(rate(down[round])) MB/s")
         }
-        say("raw PUSH/PULL with CURVE: \(rate(median(raw))) MB/s")
-        say("upload: \(rate(median(up))) MB/s, \(percent(median(raw) / median(up))) of raw")
-        say("download: \(rate(median(down))) MB/s, \(percent(median(raw) / median(down))) of raw")
+        report("raw PUSH/PULL", raw, against: raw)
+        report("upload", up, against: raw)
+        report("download", down, against: raw)
+        report("SHA-256 alone", hash, against: raw)
+    }
+
+    private func report(_ name: String, _ costs: [Cost], against raw: [Cost]) {
+        let cost = Cost(medianOf: costs)
+        let ratio = Cost(medianOf: raw).seconds / cost.seconds
+        let rate = Double(mebibytes << 20) / 1e6 / cost.seconds
+        say(
+            "\(name): \(Int(rate)) MB/s, \(Int(ratio * 100)) % of raw; "
+                + "processors \(Int(cost.processors * 1_000)) ms")
     }
 
     /// From the first byte handed over until the other process has received the last.
-    private func rawSeconds() throws -> Double {
+    private func rawCost() throws -> Cost {
         let sink = try Companion(["sink", "--messages", "\(mebibytes)"] + options(peer.folder))
         defer { sink.kill() }
-        let endpoint = try sink.line("endpoint ")
-        let push = try RawPipe.push(to: endpoint, peer)
+        let push = try RawPipe.push(to: try sink.line("endpoint "), peer)
         defer { push.close() }
         let chunk = [UInt8](repeating: 7, count: 1 << 20)
         try push.send(chunk)
         _ = try sink.line("ready")
-        let start = ContinuousClock.now
+        let start = Meter(sink)
         for _ in 0..<mebibytes { try push.send(chunk) }
         _ = try sink.line("received")
-        return seconds(since: start)
+        return start.cost()
     }
 
     /// A new blob to another process, filed there, and back into another store.
-    private func transferSeconds(
-        round: Int, size: Int
-    ) async throws -> (up: Double, down: Double) {
+    private func transferCosts(
+        round: Int
+    ) async throws -> (hash: Cost, up: Cost, down: Cost) {
         let folders = ["here", "there", "back"].map { "\(peer.folder)/\($0)" }
         defer { for folder in folders { try? FileManager.default.removeItem(atPath: folder) } }
         let here = try BlobStore(folder: folders[0])
-        var content = [UInt8](repeating: UInt8(truncatingIfNeeded: round), count: size)
-        content.withUnsafeMutableBytes { bytes in
-            for place in stride(from: 0, to: size, by: 4_096) {
-                bytes[place] = UInt8(place >> 12 & 255)
-            }
-        }
-        let digest = try here.put(content)
-        content = []
+        let digest = try here.put(content(round))
         let server = try Companion(["serve", "--quiet"] + options(folders[1]))
         defer { server.kill() }
         let context = try peer.context()
@@ -75,34 +73,75 @@ struct Bench: AsyncParsableCommand {
             try await download(
                 Digest.sha256([]), into: here, via: client, maximum: 0, progress: { _, _ in })
         } catch is RemoteFailure {}
-        var start = ContinuousClock.now
+        var start = Meter(server)
         try await upload(
             digest, from: here, via: client, limits: sizes.limits, progress: { _, _ in })
-        let up = seconds(since: start)
+        let up = start.cost()
         let back = try BlobStore(folder: folders[2])
-        start = .now
+        start = Meter(server)
         try await download(
             digest, into: back, via: client, maximum: .max, limits: sizes.limits,
             progress: { _, _ in })
-        let down = seconds(since: start)
+        let down = start.cost()
         await context.shutdown()
-        return (up, down)
+        let bytes = content(round)
+        start = Meter(server)
+        _ = Digest.sha256(bytes)
+        return (start.cost(), up, down)
+    }
+
+    private func content(_ round: Int) -> [UInt8] {
+        let count = mebibytes << 20
+        var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: round), count: count)
+        for place in stride(from: 0, to: count, by: 4_096) {
+            bytes[place] = UInt8(place >> 12 & 255)
+        }
+        return bytes
     }
 
     private func options(_ folder: String) -> [String] {
         ["--folder", folder, "--seed", peer.seed]
     }
+}
 
-    private func rate(_ seconds: Double) -> String {
-        String(format: "%.0f", Double(mebibytes << 20) / 1e6 / seconds)
+/// What something took: time, and the processor time of both processes.
+private struct Cost {
+    var seconds: Double
+    var processors: Double
+
+    init(seconds: Double, processors: Double) {
+        self.seconds = seconds
+        self.processors = processors
     }
 
-    private func percent(_ ratio: Double) -> String { String(format: "%.0f %%", ratio * 100) }
+    init(medianOf costs: [Cost]) {
+        seconds = costs.map(\.seconds).sorted()[costs.count / 2]
+        processors = costs.map(\.processors).sorted()[costs.count / 2]
+    }
+}
 
-    private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+private struct Meter {
+    private let companion: Companion
+    private let start = ContinuousClock.now
+    private let processors: Double
 
-    private func seconds(since start: ContinuousClock.Instant) -> Double {
-        (ContinuousClock.now - start) / .seconds(1)
+    init(_ companion: Companion) {
+        self.companion = companion
+        processors = Self.processors(companion)
+    }
+
+    func cost() -> Cost {
+        Cost(
+            seconds: (.now - start) / .seconds(1),
+            processors: Self.processors(companion) - processors)
+    }
+
+    private static func processors(_ companion: Companion) -> Double {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return [usage.ru_utime, usage.ru_stime].map {
+            Double($0.tv_sec) + Double($0.tv_usec) / 1e6
+        }.reduce(companion.processors, +)
     }
 }
 
@@ -133,6 +172,16 @@ private final class Companion {
             line = []
         }
         throw ExitCode.failure
+    }
+
+    /// Seconds so far, in steps of 10 ms: fields 14 and 15 of proc(5)'s stat, in ticks.
+    var processors: Double {
+        let path = "/proc/\(process.processIdentifier)/stat"
+        let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        let fields = text.drop { $0 != ")" }.split(separator: " ")
+        guard fields.count > 13 else { return 0 }
+        let ticks = fields[12...13].compactMap { Double($0) }.reduce(0, +)
+        return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
     func kill() {

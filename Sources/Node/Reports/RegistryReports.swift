@@ -76,6 +76,13 @@ package struct DataReport: Codable, Sendable {
     package let items: ItemCounts
     package let duplicates: Int
     package let settledHeight: UInt64
+
+    /// The same with some records alone; the counts stay those of all.
+    package func limited(to belongs: (RecordEntry) -> Bool) -> Self {
+        Self(
+            records: records.filter(belongs), items: items, duplicates: duplicates,
+            settledHeight: settledHeight)
+    }
 }
 
 extension Reporter {
@@ -137,6 +144,18 @@ extension Reporter {
             return DataReport(
                 records: entries, items: view.itemCounts(),
                 duplicates: entries.count { $0.duplicate }, settledHeight: view.height)
+        }
+    }
+}
+
+extension Reporter {
+    /// Content tags in hex, by item, of all registered records; duplicates included.
+    package func contentTags() throws -> [String: String] {
+        try read(isStrict: false) { view in
+            Dictionary(
+                view.all(WireRecordState.self, .records).map { key, record in
+                    (String(decoding: key, as: UTF8.self), hexString(record.contentTag))
+                }, uniquingKeysWith: { first, _ in first })
         }
     }
 }

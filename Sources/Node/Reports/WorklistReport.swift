@@ -39,6 +39,11 @@ package struct WorklistReport: Codable, Sendable {
     /// Ask again for what comes after this item; null at the end.
     @OrNull package var next: String?
     package let settledHeight: UInt64
+
+    /// The same with other items, as one whole list.
+    package func listing(_ items: [WorklistItem]) -> Self {
+        Self(account: account, items: items, next: nil, settledHeight: settledHeight)
+    }
 }
 
 extension Reporter {

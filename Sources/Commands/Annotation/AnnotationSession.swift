@@ -1,0 +1,145 @@
+import Contracts
+import Cryptography
+import Ledger
+import Node
+import Wire
+
+/// Brings one reader's answers through commit and reveal, from wherever they stand.
+///
+/// Nothing is remembered between runs: the site's worklist says what is still missing, and the
+/// salts come from the reader's key.
+struct AnnotationSession {
+    /// How long to wait before the worklist is asked for again.
+    private static let pause = Duration.milliseconds(700)
+
+    private let link: SiteLink
+    private let rows: [AnswerRow]
+    private let secret: [UInt8]
+    private let submitter: Submitter
+    private var committed = 0
+    private var revealed = 0
+    private var rejected: [WriteReport.RejectedRow] = []
+    /// Items for which a reveal was refused; they are not sent again.
+    private var refused: Set<ItemID> = []
+
+    init(link: SiteLink, rows: [AnswerRow]) {
+        self.link = link
+        self.rows = rows
+        secret = link.keys.signing.derivedSecret(label: "tally/salt/v1")
+        submitter = Submitter(
+            keys: link.keys, network: link.genesis.network, client: link.client)
+    }
+
+    private func salt(_ item: ItemID) -> [UInt8] {
+        answerSalt(secret: secret, network: link.genesis.network, item: item)
+    }
+
+    private func commitment(_ row: AnswerRow) -> Digest {
+        answerCommitment(
+            network: link.genesis.network, item: row.item, annotator: link.keys.account,
+            grade: row.grade, salt: salt(row.item))
+    }
+
+    /// Sends what is missing until nothing is, or until only other readers are awaited.
+    mutating func run(waits: Bool) async throws -> AnnotateReport {
+        let progress = ProgressLine()
+        defer { progress.clear() }
+        var states = try await link.worklist()
+        try check(states)
+        try await commit(rows.filter { state($0, states) == .commit })
+        while true {
+            states = try await link.worklist()
+            let open = rows.filter {
+                state($0, states) == .reveal && !refused.contains($0.item)
+            }
+            try await reveal(open)
+            let waiting = rows.count {
+                [.commit, .wait, .reveal].contains(state($0, states))
+                    && !refused.contains($0.item)
+            }
+            progress.show("\(rows.count - waiting) of \(rows.count) revealed")
+            guard waits, waiting > 0 else { break }
+            if open.isEmpty { try await Task.sleep(for: Self.pause) }
+        }
+        states = try await link.worklist()
+        return report(states)
+    }
+
+    private func report(_ states: [String: WorklistItem]) -> AnnotateReport {
+        let all = rows.map { state($0, states) }
+        return AnnotateReport(
+            account: link.keys.account.text, answers: rows.count, committed: committed,
+            revealed: revealed, done: all.count { $0 == .done || $0 == .closed },
+            waiting: all.count { $0.isOwed }, missed: all.count { $0 == .missed },
+            rejected: rejected)
+    }
+
+    private func state(
+        _ row: AnswerRow, _ states: [String: WorklistItem]
+    ) -> WorklistItem.State {
+        states[row.item.text]?.state ?? .missed
+    }
+
+    /// Refuses a file with a foreign item, or with another answer than was committed.
+    private func check(_ states: [String: WorklistItem]) throws {
+        for row in rows {
+            guard let entry = states[row.item.text] else {
+                throw InputFault(
+                    file: row.place, line: nil,
+                    reason: "\(row.item) is not on the worklist of \(link.keys.account); nothing "
+                        + "was sent")
+            }
+            guard entry.state == .wait || entry.state == .reveal, let known = entry.commitment
+            else { continue }
+            guard known == commitment(row).hex else {
+                throw InputFault(
+                    file: row.place, line: nil,
+                    reason: "\(row.item) was committed with another answer than this; reveal it "
+                        + "with the file that was committed. Nothing was sent")
+            }
+        }
+    }
+
+    private mutating func commit(_ rows: [AnswerRow]) async throws {
+        let transactions = rows.map { row in
+            var transaction = WireTransaction()
+            transaction.answerCommit.item = row.item.text
+            transaction.answerCommit.commitment = data(commitment(row).bytes)
+            return transaction
+        }
+        committed += try await send(transactions, rows, repeated: .alreadyCommitted)
+    }
+
+    private mutating func reveal(_ rows: [AnswerRow]) async throws {
+        let transactions = rows.map { row in
+            var transaction = WireTransaction()
+            transaction.answerReveal.item = row.item.text
+            transaction.answerReveal.grade = row.grade
+            transaction.answerReveal.salt = data(salt(row.item))
+            return transaction
+        }
+        revealed += try await send(transactions, rows, repeated: .alreadyRevealed)
+    }
+
+    /// Sends transactions and waits for them; one that an earlier run sent already is no failure.
+    ///
+    /// - Returns: how many were applied.
+    private mutating func send(
+        _ transactions: [WireTransaction], _ rows: [AnswerRow], repeated: Rejection
+    ) async throws -> Int {
+        guard !transactions.isEmpty else { return 0 }
+        let ids = try await submitter.submit(transactions)
+        let outcomes = try await awaitSettlement(
+            of: ids, via: link.client, limit: settlementLimit)
+        for (index, rejection) in outcomes.rejected where rejection != repeated {
+            guard rows.indices.contains(index) else { continue }
+            refused.insert(rows[index].item)
+            rejected.append(
+                WriteReport.RejectedRow(
+                    row: "\(rows[index].place) (\(rows[index].item))",
+                    reason: rejection?.description
+                        ?? "for a reason that this program does not know"))
+        }
+        return outcomes.applied
+    }
+}

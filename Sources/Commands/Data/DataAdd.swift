@@ -1,0 +1,121 @@
+import ArgumentParser
+import Cryptography
+import Ledger
+import Node
+import Storage
+import Training
+import Wire
+
+extension Tally.DataCommand {
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Register records of consenting patients, and open their items for readers.",
+            discussion: """
+                RECORDS.csv has the columns patient,record,use,readers and one for each feature of \
+                the study. record is the site's opaque name for it, use is training or evaluation, \
+                readers are names like north-1 separated by spaces. Nothing is sent unless every \
+                row is good; a record that is registered already with the same content is passed \
+                over, so a command that was cut off is simply run again.
+
+                Example: tally data add records.csv --home north
+                """)
+
+        @Argument(help: "A table of records.", completion: .file(extensions: ["csv"]))
+        var file: String
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var settlement: SettlementOptions
+        @OptionGroup var output: FormatOptions
+
+        func run() async throws {
+            let home = try homeOptions.open()
+            try home.requireSite(for: "registering records")
+            let reporter = try reporter(home)
+            let features = reporter.store.genesis.agreement.training.features
+            let site = try home.member().account
+            let table = try CSVTable(file: file, columns: recordColumns + features)
+            let rows = try readRecords(table, features: features, site: site.name)
+            try checkReaders(rows, members: reporter.members(), site: site)
+            let fresh = try unregistered(
+                rows, features: features, home: home, registered: reporter.contentTags())
+            let report = try await LocalNode.connected(to: home) { node in
+                try await checkPatients(fresh, node)
+                let ids = try await node.write(
+                    fresh.map { (place: "\($0.place) (\($0.item))", row: $0) },
+                    size: { 5 * $0.features.count + 80 * $0.readers.count + 512 }
+                ) { request($0, features: features) }
+                return try await writeReport(
+                    of: ids, places: fresh.map { "\($0.place) (\($0.item))" },
+                    wait: !settlement.noWait, via: node.client)
+            }
+            let passed = rows.count - fresh.count
+            try output.finish(report, passed > 0 ? "\(passed) registered already" : nil)
+        }
+    }
+}
+
+/// A reader must be enrolled by this site before an item is opened for it.
+func checkReaders(_ rows: [RecordRow], members: MembersReport, site: AccountID) throws {
+    let own = Set(members.members.filter { $0.organisation == site.text }.map(\.account))
+    for row in rows {
+        guard let unknown = row.readers.first(where: { !own.contains($0.text) }) else { continue }
+        throw InputFault(
+            file: row.place, line: nil,
+            reason: "\(unknown) is not enrolled by \(site); enrol it first with `tally member add`")
+    }
+}
+
+/// Rows that are not on the ledger yet.
+///
+/// - Parameters:
+///   - rows: of the file.
+///   - features: the study's, in order.
+///   - home: with the content key.
+///   - registered: content tags in hex, by item.
+/// - Returns: the rows to send, in order.
+/// - Throws: ``InputFault`` for a name that is registered with other content.
+func unregistered(
+    _ rows: [RecordRow], features: [String], home: Home, registered: [String: String]
+) throws -> [RecordRow] {
+    let key = try home.contentKey()
+    return try rows.filter { row in
+        guard let tag = registered[row.item.text] else { return true }
+        let content = try canonicalRecord(
+            features: zip(features, row.features).map { (name: $0, value: $1) })
+        guard hmacSHA256(key: key, content).hex == tag else {
+            throw InputFault(
+                file: row.place, line: nil,
+                reason: "\(row.item) is registered with other content, and a record never "
+                    + "changes; register it under a new name")
+        }
+        return false
+    }
+}
+
+/// Every patient must be known to the site, that is, have consented at some time.
+private func checkPatients(_ rows: [RecordRow], _ node: LocalNode) async throws {
+    var known: Set<String> = []
+    for row in rows where known.insert(row.patient).inserted {
+        do {
+            _ = try await node.pseudonym(of: row.patient)
+        } catch let failure as RemoteFailure {
+            throw InputFault(
+                file: row.place, line: nil,
+                reason: "\(failure.message); grant consent first with `tally consent grant`")
+        }
+    }
+}
+
+private func request(_ rows: [RecordRow], features: [String]) -> WireRequest {
+    var request = WireRequest()
+    request.records.features = features
+    request.records.records = rows.map { row in
+        var record = WireLocalRecord()
+        record.patient = row.patient
+        record.record = row.name
+        record.use = row.use
+        record.readers = row.readers.map(\.text)
+        record.features = row.features
+        return record
+    }
+    return request
+}

@@ -1,0 +1,113 @@
+import Ledger
+import Wire
+
+/// Reads an agreement as people write it; every key must be there, and no other.
+func readAgreement(file: String) throws -> WireAgreement {
+    try readAgreement(text: utf8Text(readFile(file), file: file), file: file)
+}
+
+/// Reads the text of an agreement.
+///
+/// - Throws: ``InputFault`` with the key's place and line.
+func readAgreement(text: String, file: String) throws -> WireAgreement {
+    let root = try YAMLSection(
+        text: text, file: file, keys: ["study", "chain", "annotation", "training", "rewards"])
+    var agreement = WireAgreement()
+    agreement.study = try root.text("study")
+    agreement.chain = try chainRules(
+        root.section(
+            "chain",
+            keys: ["blockInterval", "majorityQuorum", "checkpointInterval", "inclusionPromise"]))
+    agreement.annotation = try annotationRule(
+        root.section(
+            "annotation",
+            keys: [
+                "rule", "answer", "classes", "panel", "commitWindow", "revealWindow",
+                "minimumAnswers", "nearShare", "nearDistance", "maximumSpread", "periodItems",
+            ]))
+    agreement.training = try trainingRule(
+        root.section(
+            "training",
+            keys: [
+                "trainer", "features", "positiveAbove", "negativeBelow", "rounds", "localSteps",
+                "learningRate", "l2", "hiddenUnits", "seed", "normBound", "roundDeadline",
+                "aggregation", "utility",
+            ]))
+    agreement.rewards = try rewardRule(
+        root.section(
+            "rewards",
+            keys: [
+                "supply", "roundPool", "split", "developers", "warmUpRounds", "appealWindow",
+                "stake",
+            ]))
+    do {
+        try validate(agreement)
+    } catch { throw InputFault(file: file, line: nil, reason: error.description) }
+    return agreement
+}
+
+private func chainRules(_ section: YAMLSection) throws -> WireChainRules {
+    var rules = WireChainRules()
+    rules.blockIntervalMs = try section.whole("blockInterval")
+    rules.majorityQuorum = try section.flag("majorityQuorum")
+    rules.checkpointInterval = try section.whole("checkpointInterval")
+    rules.inclusionPromise = try section.whole("inclusionPromise")
+    return rules
+}
+
+private func annotationRule(_ section: YAMLSection) throws -> WireAnnotationRule {
+    var rule = WireAnnotationRule()
+    rule.rule = try section.text("rule")
+    rule.answer = try section.text("answer")
+    rule.classes = try section.whole("classes")
+    rule.panel = try section.text("panel")
+    rule.commitWindow = try section.whole("commitWindow")
+    rule.revealWindow = try section.whole("revealWindow")
+    rule.minimumAnswers = try section.whole("minimumAnswers")
+    (rule.nearShareNumerator, rule.nearShareDenominator) = try section.fraction("nearShare")
+    rule.nearDistance = try section.whole("nearDistance")
+    rule.maximumSpread = try section.whole("maximumSpread")
+    rule.periodItems = try section.whole("periodItems")
+    return rule
+}
+
+private func trainingRule(_ section: YAMLSection) throws -> WireTrainingRule {
+    var rule = WireTrainingRule()
+    rule.trainer = try section.text("trainer")
+    rule.features = try section.texts("features")
+    rule.positiveAbove = try section.whole("positiveAbove")
+    rule.negativeBelow = try section.whole("negativeBelow")
+    rule.rounds = try section.whole("rounds")
+    rule.localSteps = try section.whole("localSteps")
+    rule.learningRateMillionths = try section.millionths("learningRate")
+    rule.l2Millionths = try section.millionths("l2")
+    if section.has("hiddenUnits") { rule.hiddenUnits = try section.whole("hiddenUnits") }
+    rule.seed = try section.whole("seed")
+    rule.normBoundMillionths = try section.millionths("normBound")
+    rule.roundDeadline = try section.whole("roundDeadline")
+    rule.aggregation = try section.text("aggregation")
+    rule.utility = try section.text("utility")
+    return rule
+}
+
+private func rewardRule(_ section: YAMLSection) throws -> WireRewardRule {
+    var rule = WireRewardRule()
+    rule.supplyMicrotokens = try section.millionths("supply")
+    rule.roundPoolMicrotokens = try section.millionths("roundPool")
+    let split = try section.section(
+        "split", keys: ["patients", "annotators", "sites", "developers"])
+    rule.patientsBasisPoints = try split.whole("patients")
+    rule.annotatorsBasisPoints = try split.whole("annotators")
+    rule.sitesBasisPoints = try split.whole("sites")
+    rule.developersBasisPoints = try split.whole("developers")
+    rule.developers = try section.sections("developers", keys: ["account", "weight"]).map {
+        var share = WireDeveloperShare()
+        share.account = try $0.text("account")
+        share.weight = try $0.whole("weight")
+        return share
+    }
+    rule.warmUpRounds = try section.whole("warmUpRounds")
+    rule.appealWindow = try section.whole("appealWindow")
+    rule.stakeMicrotokens = try section.millionths("stake")
+    return rule
+}

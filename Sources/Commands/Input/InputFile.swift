@@ -1,0 +1,42 @@
+import Foundation
+
+/// What is wrong with a file that a person wrote, and in which line.
+struct InputFault: Error, Hashable, CustomStringConvertible {
+    let file: String
+    let line: Int?
+    let reason: String
+
+    var description: String {
+        line.map { "\(file), line \($0): \(reason)" } ?? "\(file): \(reason)"
+    }
+}
+
+/// The bytes of a file that a command was given.
+func readFile(_ path: String) throws -> [UInt8] {
+    do {
+        return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    } catch let error as CocoaError {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw CommandFault("\(path) is not there; check the path")
+        }
+        throw error
+    }
+}
+
+/// Writes a file whole or not at all.
+func writeFile(_ bytes: [UInt8], to path: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+}
+
+/// Text of a file, refused with its line where it is not UTF-8.
+func utf8Text(_ bytes: [UInt8], file: String) throws -> String {
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    let content = bytes.starts(with: mark) ? bytes[3...] : bytes[...]
+    if let text = String(validating: content, as: UTF8.self) { return text }
+    var line = 1
+    for part in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+        if String(validating: part, as: UTF8.self) == nil { break }
+        line += 1
+    }
+    throw InputFault(file: file, line: line, reason: "is not UTF-8 text; save the file as UTF-8")
+}

@@ -1,0 +1,121 @@
+import ArgumentParser
+import Foundation
+import Ledger
+import Node
+import Storage
+
+extension Tally.Network {
+    struct Join: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Join the network of a genesis document.",
+            discussion: """
+                A founding site gets a ledger of its own and the content key. An annotator, \
+                developer or patient gets the document and the name of the site that it asks.
+
+                Example: tally network join genesis.tally --home north
+                Example: tally network join genesis.tally --site site/north --home readers/north-1
+                """)
+
+        @Argument(help: "The genesis document.", completion: .file(extensions: ["tally"]))
+        var genesis: String
+        @Option(
+            help: ArgumentHelp(
+                "The consortium's content key; without it, content.key beside the genesis document.",
+                valueName: "file"), completion: .file())
+        var contentKey: String?
+        @Option(help: "The site that a member without a node asks.")
+        var site: AccountID?
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var output: FormatOptions
+
+        func run() async throws {
+            let home = try homeOptions.open()
+            let own = try home.member()
+            let bytes = try readFile(genesis)
+            let document: Genesis
+            do {
+                document = try Genesis(strictly: bytes)
+            } catch { throw CommandFault("\(genesis): \(error)") }
+            if home.exists(home.genesis) {
+                guard try home.genesisDocument().network == document.network else {
+                    throw CommandFault(
+                        "\(home.path) belongs to another network already; choose another --home")
+                }
+            }
+            if own.account.role?.votes == true {
+                try joinAsVoter(home, own, document)
+                try output.show(NetworkReport(document, home: home), \.text)
+            } else {
+                let site = try joinAsMember(home, document)
+                try output.show(NetworkReport(document, home: home, site: site), \.text)
+            }
+        }
+
+        private func joinAsVoter(_ home: Home, _ own: Member, _ document: Genesis) throws {
+            guard site == nil else {
+                throw ValidationError("--site is for members without a node.")
+            }
+            guard let founder = document.members.first(where: { $0.account == own.account }) else {
+                throw CommandFault(
+                    "\(own.account) is not among the founders in \(genesis); found the network "
+                        + "with its document, `tally network init … --member FILE`")
+            }
+            guard founder == own else {
+                throw CommandFault(
+                    "\(genesis) names other keys for \(own.account) than this home holds; found "
+                        + "the network with \(home.path)/\(own.account.name).member")
+            }
+            if !home.exists(home.contentKeyFile) {
+                try home.write(try readContentKey(), to: home.contentKeyFile, secret: true)
+            }
+            try keep(document, in: home)
+            // Last, so that a home with a ledger has everything else; made whole when run again.
+            try LedgerStore.create(at: home.ledger, genesis: document).close()
+        }
+
+        private func readContentKey() throws -> [UInt8] {
+            let folder = URL(fileURLWithPath: genesis).deletingLastPathComponent().path
+            let places =
+                contentKey.map { [$0] }
+                ?? ["\(folder)/content.key", "\(folder)/keys/content.key"]
+            guard let file = places.first(where: FileManager.default.fileExists(atPath:)) else {
+                throw CommandFault(
+                    "\(places[0]) is not there; ask the coordinator for the content key, and name "
+                        + "it with --content-key")
+            }
+            let bytes = try readFile(file)
+            guard bytes.count == 32 else {
+                throw CommandFault("\(file) is no content key: it has \(bytes.count) bytes, not 32")
+            }
+            return bytes
+        }
+
+        /// Keeps the document and the name of the site that is asked.
+        private func joinAsMember(_ home: Home, _ document: Genesis) throws -> AccountID {
+            let listening = document.members.filter {
+                $0.account.role?.votes == true && !$0.endpoint.isEmpty
+            }
+            let sites = listening.filter { $0.account.role == .site }
+            guard let account = site ?? (sites.count == 1 ? sites[0].account : nil) else {
+                throw ValidationError(
+                    "Name the site to ask with --site: "
+                        + sites.map(\.account.text).joined(separator: ", "))
+            }
+            guard listening.contains(where: { $0.account == account }) else {
+                throw CommandFault(
+                    "\(account) founded no part of this network or does not listen; choose one of "
+                        + listening.map(\.account.text).joined(separator: ", "))
+            }
+            try keep(document, in: home)
+            if !home.exists(home.siteFile) {
+                try home.write(Array("\(account)\n".utf8), to: home.siteFile, secret: false)
+            }
+            return account
+        }
+
+        private func keep(_ document: Genesis, in home: Home) throws {
+            guard !home.exists(home.genesis) else { return }
+            try home.write(document.bytes, to: home.genesis, secret: false)
+        }
+    }
+}

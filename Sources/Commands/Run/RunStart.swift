@@ -1,0 +1,61 @@
+import ArgumentParser
+import Node
+import Wire
+
+extension Tally.RunCommand {
+    struct Start: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Start a training run; the sites' workers do the rest.",
+            discussion: """
+                The open annotation period is closed first, when all its items have an outcome. \
+                --wait follows the rounds until the run ends.
+
+                Example: tally run start --rounds 20 --wait --home coordinator
+                """)
+
+        @Option(help: "How many rounds; without it, as the agreement says.")
+        var rounds: UInt32?
+        @Flag(help: "Wait until the run is finished or stopped.")
+        var wait = false
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var settlement: SettlementOptions
+        @OptionGroup var output: FormatOptions
+
+        func validate() throws {
+            guard rounds.map({ (1...100_000).contains($0) }) ?? true else {
+                throw ValidationError("--rounds must be 1 to 100000.")
+            }
+            guard !(wait && settlement.noWait) else {
+                throw ValidationError("--wait and --no-wait contradict each other.")
+            }
+        }
+
+        func run() async throws {
+            let home = try homeOptions.open()
+            var request = WireRequest()
+            request.runStart.rounds = rounds ?? 0
+            let report = try await sendRun(request, home: home, wait: !settlement.noWait)
+            guard wait, report.rejected.isEmpty else { return try output.finish(report) }
+            try output.show(try await follow(home), roundsText)
+        }
+
+        /// Follows the newest run on this node's own ledger.
+        private func follow(_ home: Home) async throws -> RoundsReport {
+            let reporter = try reporter(home)
+            let progress = ProgressLine()
+            defer { progress.clear() }
+            while true {
+                let status = try reporter.status()
+                guard let run = status.run else {
+                    throw CommandFault("the run is not on this node's ledger; see `tally status`")
+                }
+                progress.show(
+                    "run \(run.run), \(run.state): \(run.closed) of \(run.planned) rounds")
+                if run.state == "finished" || run.state == "stopped" {
+                    return try reporter.rounds(run: run.run)
+                }
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import Ledger
+import Messaging
+import Node
+import Wire
+
+/// A member's connection to the site that it asks, for homes without a ledger of their own.
+struct SiteLink {
+    let client: RequestClient
+    let keys: KeyRing
+    let genesis: Genesis
+    let site: Member
+
+    static func connected<Value>(
+        from home: Home, _ body: (SiteLink) async throws -> Value
+    ) async throws -> Value {
+        let genesis = try home.genesisDocument()
+        let site = try siteMember(of: home, genesis)
+        let keys = try home.keyRing(passphrase: passphrase())
+        let context = try MessagingContext(logger: socketLogger())
+        do {
+            let client = try RequestClient(
+                context: context, endpoint: site.endpoint, serverKey: site.transportKey,
+                key: keys.transport)
+            let value = try await body(
+                SiteLink(client: client, keys: keys, genesis: genesis, site: site))
+            await client.close()
+            await context.shutdown()
+            return value
+        } catch {
+            await context.shutdown()
+            throw error
+        }
+    }
+
+    /// The site named in the home, as the genesis document has it.
+    private static func siteMember(of home: Home, _ genesis: Genesis) throws -> Member {
+        let bytes = try home.read(
+            home.siteFile,
+            remedy: "join a network with `tally network join GENESIS --site ACCOUNT`")
+        let text = String(decoding: bytes, as: UTF8.self)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        guard let account = AccountID(text),
+            let site = genesis.members.first(where: { $0.account == account })
+        else {
+            throw CommandFault(
+                "\(home.siteFile) names \"\(text)\", which founded no part of this network; write "
+                    + "the account of a site into it")
+        }
+        guard !site.endpoint.isEmpty else {
+            throw CommandFault(
+                "\(account) does not listen for readers; name another site in \(home.siteFile)")
+        }
+        return site
+    }
+
+    /// Asks for a report, and again when no answer came: a site may be restarting.
+    func report(
+        _ name: ReportName, _ arguments: [String], attempts: Int = 1
+    ) async throws -> [UInt8] {
+        var request = WireRequest()
+        request.query.report = name.rawValue
+        request.query.arguments = arguments
+        var attempt = 1
+        while true {
+            do {
+                guard case .report(let answer) = try await client.ask(request) else {
+                    throw unexpectedAnswer(to: name.rawValue)
+                }
+                return [UInt8](answer.json)
+            } catch let error as MessagingError {
+                guard attempt < attempts, isPassing(error) else { throw error }
+                attempt += 1
+            }
+        }
+    }
+
+    private func isPassing(_ error: MessagingError) -> Bool {
+        switch error {
+        case .timedOut, .busy: true
+        default: false
+        }
+    }
+
+    /// The whole worklist of this member, item by item.
+    ///
+    /// Whoever annotates waits long for others anyway, so it bears a restart of the site.
+    func worklist() async throws -> [String: WorklistItem] {
+        let attempts = 6
+        var items: [String: WorklistItem] = [:]
+        var after = ""
+        while true {
+            let page = try Node.report(
+                WorklistReport.self,
+                json: try await report(
+                    .worklist, [keys.account.text, after], attempts: attempts))
+            for item in page.items { items[item.item] = item }
+            guard let next = page.next else { return items }
+            after = next
+        }
+    }
+}

@@ -95,6 +95,14 @@ let package = Package(
         tests(of: "Training", ["Cryptography", "Ledger"]),
         tests(of: "Messaging", ["Cryptography", "CZeroMQ", logging]),
         tests(of: "Storage", ["Contracts", "Cryptography", "Ledger", "Wire"]),
+        tests(of: "Node", ["Cryptography", "Messaging", "Storage", "Wire", logging]),
         tests(of: "LungNodules"),
+        .executableTarget(
+            name: "blob-peer",
+            dependencies: [
+                "CZeroMQ", "Cryptography", "Messaging", "Node", "Storage", "Wire", argumentParser,
+                logging,
+            ],
+            path: "Tests/BlobPeer", swiftSettings: settings),
     ]
 )

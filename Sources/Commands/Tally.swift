@@ -61,9 +61,14 @@ package struct Tally: AsyncParsableCommand {
         } catch { return tell(error) }
     }
 
+    /// 0 fine (as for --help), 1 could not, 2 a finding, 64 a wrong command line.
+    package static func exitStatus(for error: any Error) -> Int32 {
+        exitCode(for: error).rawValue
+    }
+
     /// Says what went wrong, in one sentence on stderr.
     static func tell(_ error: any Error) -> Int32 {
-        let code = exitCode(for: error).rawValue
+        let code = exitStatus(for: error)
         if error is ExitCode { return code }
         if code == ExitCode.success.rawValue {
             print(fullMessage(for: error))

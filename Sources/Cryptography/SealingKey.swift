@@ -40,7 +40,7 @@ package struct SealingKey: Sendable, CustomStringConvertible, CustomDebugStringC
     }
 
     /// Seals under a given nonce, which must never be used again with this key.
-    func seal(_ plain: [UInt8], context: [UInt8], nonce: [UInt8]) throws -> [UInt8] {
+    private func seal(_ plain: [UInt8], context: [UInt8], nonce: [UInt8]) throws -> [UInt8] {
         guard nonce.count == Self.nonceLength else {
             throw CryptographyError.wrongLength(
                 "nonce", expected: Self.nonceLength, found: nonce.count)

@@ -1,19 +1,19 @@
 import CZeroMQ
-import Cryptography
+package import Cryptography
 import Glibc
 
 /// One message as it arrived: its frames, and the account that CURVE vouches for.
-struct ReceivedMessage {
-    var frames: [[UInt8]]
-    let userID: String?
+package struct ReceivedMessage {
+    package var frames: [[UInt8]]
+    package let userID: String?
 }
 
 /// A libzmq socket with the name that its errors carry.
 ///
 /// `@unchecked Sendable`: it is set up on one thread, then handed under a lock to the
 /// ``SocketThread``, which alone touches it from there on.
-struct RawSocket: @unchecked Sendable {
-    enum Sent { case sent, full, unreachable }
+package struct RawSocket: @unchecked Sendable {
+    package enum Sent { case sent, full, unreachable }
 
     /// Frames beyond this number are read and thrown away; no message of ours has as many.
     private static let mostFrames = 8
@@ -21,7 +21,7 @@ struct RawSocket: @unchecked Sendable {
     let handle: UnsafeMutableRawPointer
     let name: String
 
-    init(_ context: ContextHandle, kind: Int32, name: String) throws {
+    package init(_ context: ContextHandle, kind: Int32, name: String) throws {
         guard let handle = zmq_socket(context.pointer, kind) else {
             throw MessagingError.last("open a socket for", name)
         }
@@ -29,16 +29,16 @@ struct RawSocket: @unchecked Sendable {
         self.name = name
     }
 
-    func close() { zmq_close(handle) }
+    package func close() { zmq_close(handle) }
 
-    func set(_ option: Int32, _ value: Int32) throws {
+    package func set(_ option: Int32, _ value: Int32) throws {
         var value = value
         try check("configure the socket of") {
             zmq_setsockopt(handle, option, &value, MemoryLayout<Int32>.size)
         }
     }
 
-    func set(_ option: Int32, bytes: [UInt8]) throws {
+    package func set(_ option: Int32, bytes: [UInt8]) throws {
         try check("configure the socket of") {
             zmq_setsockopt(handle, option, bytes, bytes.count)
         }
@@ -55,7 +55,7 @@ struct RawSocket: @unchecked Sendable {
         try check("listen at", endpoint) { zmq_bind(handle, endpoint) }
     }
 
-    func connect(_ endpoint: String) throws {
+    package func connect(_ endpoint: String) throws {
         try check("connect to", endpoint) { zmq_connect(handle, endpoint) }
     }
 
@@ -73,7 +73,7 @@ struct RawSocket: @unchecked Sendable {
     ///
     /// - Returns: `full` when the peer's queue has no room, `unreachable` when the peer is gone.
     /// - Throws: ``MessagingError/library(operation:endpoint:code:)`` for any other fault.
-    func send(_ frames: [[UInt8]]) throws -> Sent {
+    package func send(_ frames: [[UInt8]]) throws -> Sent {
         for (index, frame) in frames.enumerated() {
             let more = index + 1 < frames.count ? ZMQ_SNDMORE : 0
             while zmq_send(handle, frame, frame.count, ZMQ_DONTWAIT | more) < 0 {
@@ -89,7 +89,7 @@ struct RawSocket: @unchecked Sendable {
     }
 
     /// The next message, or nil when none waits.
-    func receive() throws -> ReceivedMessage? {
+    package func receive() throws -> ReceivedMessage? {
         var frames: [[UInt8]] = []
         var userID: String?
         var message = zmq_msg_t()
@@ -186,7 +186,7 @@ extension RawSocket {
         try set(ZMQ_ZAP_ENFORCE_DOMAIN, 1)
     }
 
-    func secureAsClient(_ key: TransportKey, serverKey: [UInt8]) throws {
+    package func secureAsClient(_ key: TransportKey, serverKey: [UInt8]) throws {
         guard serverKey.count == 32 else {
             throw MessagingError.library(
                 operation: "use a public key of \(serverKey.count) bytes for", endpoint: name,

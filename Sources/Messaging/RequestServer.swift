@@ -26,6 +26,8 @@ package struct RequestCounts: Hashable, Sendable {
     package var busy = 0
     /// Answers whose asker was gone or did not read.
     package var undelivered = 0
+
+    package init() {}
 }
 
 /// Answers requests on any number of CURVE endpoints and on a local socket.

@@ -4,8 +4,10 @@ import Glibc
 import Synchronization
 
 /// The context of libzmq; `@unchecked Sendable`: libzmq's contexts are thread safe.
-struct ContextHandle: @unchecked Sendable {
-    let pointer: UnsafeMutableRawPointer
+package struct ContextHandle: @unchecked Sendable {
+    package let pointer: UnsafeMutableRawPointer
+
+    package init(pointer: UnsafeMutableRawPointer) { self.pointer = pointer }
 }
 
 /// What a socket's owner wants to be told, on the socket thread.

@@ -44,10 +44,11 @@ struct StateAudit {
                 findings.add(
                     place(row[0], key), "column value: it is not what re-execution gives")
             }
-            if row[2].integer != Int64(expected.bucket) {
+            let bucket = Int64(expected.bucket ?? 0)
+            if row[2].integer != bucket {
                 findings.add(
                     place(row[0], key),
-                    "column bucket: it says \(row[2].shown) instead of \(expected.bucket)")
+                    "column bucket: it says \(row[2].shown) instead of \(bucket)")
             }
         }
         if found < total { try reportMissing() }

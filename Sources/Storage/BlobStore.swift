@@ -191,9 +191,13 @@ package struct BlobStore: Sendable {
 
     /// Checks a transfer that is complete and gives the blob its name.
     ///
+    /// - Parameters:
+    ///   - digest: the blob.
+    ///   - found: the digest of all bytes appended, when the caller hashed them as they came;
+    ///     else the file is read for it.
     /// - Throws: ``BlobError/incomplete(_:present:size:)``; ``BlobError/wrongContent(expected:found:)``
     ///   after deleting bytes that are not this blob's; or a system error.
-    package func finishPartial(_ digest: Digest) throws {
+    package func finishPartial(_ digest: Digest, found: Digest? = nil) throws {
         guard let begun = try partial(of: digest) else {
             guard contains(digest) else { throw BlobError.notBegun(digest) }
             return try synchroniseFolder(folder)
@@ -203,15 +207,19 @@ package struct BlobStore: Sendable {
         guard present == begun.size else {
             throw BlobError.incomplete(digest, present: present, size: begun.size)
         }
-        var hasher = SHA256()
-        try file.forEachPiece(of: Self.pieceSize) { hasher.update($0) }
-        let found = hasher.finalize()
+        let found = try found ?? hash(of: file)
         guard found == digest else {
             try removeFile(begun.path)
             throw BlobError.wrongContent(expected: digest, found: found)
         }
         try file.synchronise()
         try rename(begun.path, digest)
+    }
+
+    private func hash(of file: borrowing BlobFile) throws -> Digest {
+        var hasher = SHA256()
+        try file.forEachPiece(of: Self.pieceSize) { hasher.update($0) }
+        return hasher.finalize()
     }
 
     /// Deletes the temporary files that a crash left; only for the one process that writes here.

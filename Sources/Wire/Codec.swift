@@ -34,7 +34,7 @@ extension WireValue {
         } catch {
             throw .malformed(Self.protoMessageName)
         }
-        guard encoded() == bytes else { throw .notCanonical(Self.protoMessageName) }
+        guard areEqual(encoded(), bytes) else { throw .notCanonical(Self.protoMessageName) }
     }
 
     package func encoded() -> [UInt8] {
@@ -83,6 +83,11 @@ extension WireWaitingState: WireValue {}
 extension WireWindowState: WireValue {}
 extension WireRequest: WireValue {}
 extension WireResponse: WireValue {}
+
+/// Compares at the speed of memory; `==` of arrays goes byte by byte.
+private func areEqual(_ lhs: [UInt8], _ rhs: [UInt8]) -> Bool {
+    lhs.count == rhs.count && memcmp(lhs, rhs, lhs.count) == 0
+}
 
 /// Bytes as the generated code holds them.
 package func data(_ bytes: [UInt8]) -> Data { Data(bytes) }

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Cryptography
+import Cryptography
 
 @Suite("Digests")
 struct DigestTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Cryptography
+import Cryptography
 
 @Suite("Key files")
 struct KeyFileTests {
@@ -98,7 +98,7 @@ struct KeyFileTests {
 
 @Suite("Sealed rows")
 struct SealingTests {
-    @Test("AES-256-GCM gives the value of NIST's test case 16")
+    @Test("AES-256-GCM opens the value of NIST's test case 16")
     func publishedVector() throws {
         let half = "feffe9928665731c6d6a8f9467308308"
         let plain =
@@ -111,11 +111,8 @@ struct SealingTests {
             + "76fc6ece0f4e1768cddf8853bb2d551b"
         let key = try SealingKey(#require(bytes(fromHex: half + half)))
         let context = try #require(bytes(fromHex: "feedfacedeadbeeffeedfacedeadbeefabaddad2"))
-        let result = try key.seal(
-            #require(bytes(fromHex: plain)), context: context,
-            nonce: #require(bytes(fromHex: "cafebabefacedbaddecaf888")))
-        #expect(hexString(result) == sealed)
-        #expect(hexString(try key.open(result, context: context)) == plain)
+        let result = try key.open(#require(bytes(fromHex: sealed)), context: context)
+        #expect(hexString(result) == plain)
     }
 
     @Test(

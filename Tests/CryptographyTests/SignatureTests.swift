@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Cryptography
+import Cryptography
 
 /// One row of RFC 8032, section 7.1, in hexadecimal.
 struct SignatureVector: Sendable {

@@ -4,7 +4,7 @@ import Logging
 import Synchronization
 import Testing
 
-@testable import Messaging
+import Messaging
 
 /// A server context and its key, with clients that are registered at it.
 final class Consortium: Sendable {
@@ -121,3 +121,6 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
     }
     return false
 }
+
+/// A request id as it stands on the wire: 8 bytes, big-endian.
+func idBytes(_ id: UInt8) -> [UInt8] { [0, 0, 0, 0, 0, 0, 0, id] }

@@ -1,7 +1,7 @@
 import Cryptography
 import Testing
 
-@testable import Messaging
+import Messaging
 
 @Suite("Hints", .serialized)
 struct HintTests {

@@ -3,7 +3,7 @@ import Cryptography
 import Glibc
 import Testing
 
-@testable import Messaging
+import Messaging
 
 @Suite("Lifetime of connections", .serialized)
 struct LifetimeTests {

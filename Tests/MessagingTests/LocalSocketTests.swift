@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 import Testing
 
-@testable import Messaging
+import Messaging
 
 @Suite("The local socket", .serialized)
 final class LocalSocketTests {

@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Messaging
+import Messaging
 
 @Suite("Requests", .serialized)
 struct RequestTests {
@@ -85,9 +85,9 @@ struct RequestTests {
         let raw = try RawPeer(
             server.endpoints[0], serverKey: consortium.key.publicKey,
             key: consortium.register("site/west"), routingID: "site/north")
-        #expect(try raw.socket.send([requestIDBytes(7), [1]]) == .sent)
+        #expect(try raw.socket.send([idBytes(7), [1]]) == .sent)
         let answer = try await raw.receive(within: .seconds(10))
-        #expect(answer == [requestIDBytes(7), [Status.ok.rawValue], [1]])
+        #expect(answer == [idBytes(7), [0], [1]])
         #expect(calls.peers == [.member("site/west")])
         await consortium.context.shutdown()
     }
@@ -111,9 +111,9 @@ struct RequestTests {
             if frames.count == 2, frames[0].count == 8 { continue }
             if try raw.socket.send(frames) == .sent { sent += 1 }
         }
-        #expect(try raw.socket.send([requestIDBytes(9), [5]]) == .sent)
+        #expect(try raw.socket.send([idBytes(9), [5]]) == .sent)
         let answer = try await raw.receive(within: .seconds(10))
-        #expect(answer == [requestIDBytes(9), [Status.ok.rawValue], [5]], "seed \(seed)")
+        #expect(answer == [idBytes(9), [0], [5]], "seed \(seed)")
         #expect(await server.counts.malformed == sent, "seed \(seed)")
         #expect(try await client.request([1], timeout: .seconds(10)) == [1])
         await consortium.context.shutdown()
@@ -134,7 +134,7 @@ struct RequestTests {
             server.endpoints[0], serverKey: consortium.key.publicKey,
             key: consortium.register("site/west"))
         let huge = [UInt8](repeating: 1, count: 200_000)
-        #expect(try raw.socket.send([requestIDBytes(1), huge]) == .sent)
+        #expect(try raw.socket.send([idBytes(1), huge]) == .sent)
         #expect(try await raw.receive(within: .milliseconds(500)) == nil)
         #expect(calls.peers.isEmpty)
         #expect(try await client.request([1], timeout: .seconds(10)) == [1])

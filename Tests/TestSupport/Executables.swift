@@ -65,7 +65,7 @@ package final class ChildProcess: @unchecked Sendable {
         var hasEnded = false
     }
 
-    /// - Parameter executable: its standard output is kept, its standard error is the tests' own.
+    /// Its standard output is kept; its standard error is the tests' own.
     init(_ executable: URL, _ arguments: [String]) throws {
         process.executableURL = executable
         process.arguments = arguments
@@ -113,6 +113,7 @@ package final class ChildProcess: @unchecked Sendable {
     ///
     /// - Parameter time: how long to wait; then it is killed.
     /// - Returns: its exit code, or the negative number of the signal that ended it.
+    /// - Throws: `CancellationError`.
     package func exit(within time: Duration = .seconds(60)) async throws -> Int32 {
         let deadline = ContinuousClock.now + time
         while process.isRunning || !printed.withLock({ $0.hasEnded }) {

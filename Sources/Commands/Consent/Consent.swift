@@ -28,6 +28,7 @@ func sendConsents(
     _ rows: [ConsentRow], home: Home, until: UInt64, wait: Bool, isGrant: Bool
 ) async throws -> WriteReport {
     try await LocalNode.connected(to: home) { node in
+        if !isGrant { try await checkKnown(rows, node) }
         let ids = try await node.write(
             rows.map { (place: $0.place, row: $0) }, size: { $0.patient.utf8.count + 64 }
         ) { rows in
@@ -49,5 +50,18 @@ func sendConsents(
         }
         return try await writeReport(
             of: ids, places: rows.map(\.place), wait: wait, via: node.client)
+    }
+}
+
+/// Only a patient of this site can withdraw; the first row of another is named.
+private func checkKnown(_ rows: [ConsentRow], _ node: LocalNode) async throws {
+    for row in rows {
+        do {
+            _ = try await node.pseudonym(of: row.patient)
+        } catch let failure as RemoteFailure {
+            throw InputFault(
+                file: row.place, line: nil,
+                reason: "\(failure.message), \(row.patient); nothing was sent")
+        }
     }
 }

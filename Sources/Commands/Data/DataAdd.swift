@@ -38,7 +38,7 @@ extension Tally.DataCommand {
             let fresh = try unregistered(
                 rows, features: features, home: home, registered: reporter.contentTags())
             let report = try await LocalNode.connected(to: home) { node in
-                try await checkPatients(fresh, node)
+                try await checkPatients(fresh, node, reporter)
                 let ids = try await node.write(
                     fresh.map { (place: "\($0.place) (\($0.item))", row: $0) },
                     size: { 5 * $0.features.count + 80 * $0.readers.count + 512 }
@@ -91,16 +91,27 @@ func unregistered(
     }
 }
 
-/// Every patient must be known to the site, that is, have consented at some time.
-private func checkPatients(_ rows: [RecordRow], _ node: LocalNode) async throws {
-    var known: Set<String> = []
-    for row in rows where known.insert(row.patient).inserted {
-        do {
-            _ = try await node.pseudonym(of: row.patient)
-        } catch let failure as RemoteFailure {
+/// Every patient must have a consent in force for the use of each record.
+private func checkPatients(
+    _ rows: [RecordRow], _ node: LocalNode, _ reporter: Reporter
+) async throws {
+    var purposes: [String: Set<String>] = [:]
+    for row in rows {
+        if purposes[row.patient] == nil {
+            do {
+                let pseudonym = try await node.pseudonym(of: row.patient)
+                purposes[row.patient] = try reporter.consentedPurposes(of: pseudonym)
+            } catch let failure as RemoteFailure {
+                throw InputFault(
+                    file: row.place, line: nil,
+                    reason: "\(failure.message); grant consent first with `tally consent grant`")
+            }
+        }
+        guard purposes[row.patient]?.contains(row.use) == true else {
             throw InputFault(
                 file: row.place, line: nil,
-                reason: "\(failure.message); grant consent first with `tally consent grant`")
+                reason: "its patient's consent in force does not cover \(row.use); grant it first "
+                    + "with `tally consent grant`. Nothing was sent")
         }
     }
 }

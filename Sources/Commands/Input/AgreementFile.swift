@@ -1,5 +1,5 @@
 import Ledger
-import Wire
+package import Wire
 
 /// Reads an agreement as people write it; every key must be there, and no other.
 func readAgreement(file: String) throws -> WireAgreement {
@@ -9,7 +9,7 @@ func readAgreement(file: String) throws -> WireAgreement {
 /// Reads the text of an agreement.
 ///
 /// - Throws: ``InputFault`` with the key's place and line.
-func readAgreement(text: String, file: String) throws -> WireAgreement {
+package func readAgreement(text: String, file: String) throws -> WireAgreement {
     let root = try YAMLSection(
         text: text, file: file, keys: ["study", "chain", "annotation", "training", "rewards"])
     var agreement = WireAgreement()

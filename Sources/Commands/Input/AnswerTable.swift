@@ -1,15 +1,15 @@
-import Ledger
+package import Ledger
 
 /// A reader's answer to an item.
-struct AnswerRow {
-    let line: Int
-    let place: String
-    let item: ItemID
-    let grade: UInt32
+package struct AnswerRow {
+    package let line: Int
+    package let place: String
+    package let item: ItemID
+    package let grade: UInt32
 }
 
 /// Reads answers: columns item, answer; grades 1 to `classes`.
-func readAnswers(_ table: CSVTable, classes: UInt32) throws -> [AnswerRow] {
+package func readAnswers(_ table: CSVTable, classes: UInt32) throws -> [AnswerRow] {
     var lines: [ItemID: Int] = [:]
     return try table.rows.map { row in
         guard let item = ItemID(row["item"]) else {

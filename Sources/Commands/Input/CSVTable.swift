@@ -2,9 +2,9 @@ import Foundation
 import SwiftCSV
 
 /// One row of a table, by the names of its columns.
-struct CSVRow {
-    let file: String
-    let line: Int
+package struct CSVRow {
+    package let file: String
+    package let line: Int
     private let values: [String: String]
 
     fileprivate init(file: String, line: Int, values: [String: String]) {
@@ -13,7 +13,7 @@ struct CSVRow {
         self.values = values
     }
 
-    subscript(column: String) -> String { values[column] ?? "" }
+    package subscript(column: String) -> String { values[column] ?? "" }
 
     var place: String { "\(file), line \(line)" }
 
@@ -26,9 +26,9 @@ struct CSVRow {
 ///
 /// All is checked before anything is sent: encoding, columns, the number of fields of every row,
 /// and that the last line ends, since a cut file otherwise looks like a shorter number.
-struct CSVTable {
-    let file: String
-    let rows: [CSVRow]
+package struct CSVTable {
+    package let file: String
+    package let rows: [CSVRow]
 
     init(file: String, columns: [String]) throws {
         try self.init(bytes: readFile(file), file: file, columns: columns)
@@ -39,7 +39,7 @@ struct CSVTable {
     ///   - file: its name, for refusals.
     ///   - columns: all that it must have, in any order, and no others.
     /// - Throws: ``InputFault`` with the line.
-    init(bytes: [UInt8], file: String, columns: [String]) throws {
+    package init(bytes: [UInt8], file: String, columns: [String]) throws {
         let text = try utf8Text(bytes, file: file)
         try Self.checkLines(text, file: file)
         let table = try Self.parse(text, file: file)

@@ -1,11 +1,11 @@
 import Wire
 
 /// A patient's consent as a site writes it down.
-struct ConsentRow {
-    let place: String
-    let patient: String
-    let purposes: [String]
-    let waivesReward: Bool
+package struct ConsentRow {
+    package let place: String
+    package let patient: String
+    package let purposes: [String]
+    package let waivesReward: Bool
 }
 
 /// What a consent can cover, in the order of the chain.
@@ -15,7 +15,7 @@ let purposeNames = ["training", "evaluation", "sharing", "commercial"]
 ///
 /// - Returns: each once, in the chain's order.
 /// - Throws: ``CommandFault`` for none, an unknown one, or one named twice.
-func readPurposes(_ text: String) throws(CommandFault) -> [String] {
+package func readPurposes(_ text: String) throws(CommandFault) -> [String] {
     let names = text.split(whereSeparator: { $0 == " " || $0 == "," }).map(String.init)
     guard !names.isEmpty else {
         throw CommandFault("no purpose is named; there are \(purposeNames.joined(separator: ", "))")
@@ -36,7 +36,7 @@ func readPurposes(_ text: String) throws(CommandFault) -> [String] {
 func isPatientID(_ text: String) -> Bool { (1...256).contains(text.utf8.count) }
 
 /// Reads grants: columns patient, purposes, reward (`earn` or `waive`).
-func readGrants(_ table: CSVTable) throws -> [ConsentRow] {
+package func readGrants(_ table: CSVTable) throws -> [ConsentRow] {
     try consents(table) { row in
         switch row["reward"] {
         case "earn": false
@@ -47,7 +47,7 @@ func readGrants(_ table: CSVTable) throws -> [ConsentRow] {
 }
 
 /// Reads withdrawals: columns patient, purposes.
-func readWithdrawals(_ table: CSVTable) throws -> [ConsentRow] {
+package func readWithdrawals(_ table: CSVTable) throws -> [ConsentRow] {
     try consents(table) { _ in false }
 }
 

@@ -1,12 +1,12 @@
 import Foundation
 
 /// What is wrong with a file that a person wrote, and in which line.
-struct InputFault: Error, Hashable, CustomStringConvertible {
-    let file: String
-    let line: Int?
-    let reason: String
+package struct InputFault: Error, Hashable, CustomStringConvertible {
+    package let file: String
+    package let line: Int?
+    package let reason: String
 
-    var description: String {
+    package var description: String {
         line.map { "\(file), line \($0): \(reason)" } ?? "\(file): \(reason)"
     }
 }

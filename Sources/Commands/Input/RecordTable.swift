@@ -1,22 +1,22 @@
-import Ledger
+package import Ledger
 
 /// A record as its hospital prepared it.
-struct RecordRow {
-    let line: Int
-    let place: String
-    let patient: String
-    let item: ItemID
-    let use: String
+package struct RecordRow {
+    package let line: Int
+    package let place: String
+    package let patient: String
+    package let item: ItemID
+    package let use: String
     /// Annotator accounts, ascending.
-    let readers: [AccountID]
+    package let readers: [AccountID]
     /// In the study's order.
-    let features: [Float]
+    package let features: [Float]
 
-    var name: String { String(item.text.drop { $0 != "/" }.dropFirst()) }
+    package var name: String { String(item.text.drop { $0 != "/" }.dropFirst()) }
 }
 
 /// The columns beside the study's features.
-let recordColumns = ["patient", "record", "use", "readers"]
+package let recordColumns = ["patient", "record", "use", "readers"]
 
 /// Reads records; readers are names such as `north-1`, separated by spaces.
 ///
@@ -26,7 +26,8 @@ let recordColumns = ["patient", "record", "use", "readers"]
 ///   - site: the name of the site that registers them.
 /// - Returns: a row each, in the order of the file.
 /// - Throws: ``InputFault`` for the first row that cannot be registered.
-func readRecords(_ table: CSVTable, features: [String], site: String) throws -> [RecordRow] {
+package func readRecords(_ table: CSVTable, features: [String], site: String) throws -> [RecordRow]
+{
     var lines: [String: Int] = [:]
     return try table.rows.map { row in
         let name = row["record"]

@@ -56,7 +56,7 @@ extension Tally.Key {
 }
 
 /// Whether the text is `tcp://host:port`; the port above it is for hints.
-func isEndpoint(_ text: String) -> Bool {
+package func isEndpoint(_ text: String) -> Bool {
     guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":"),
         let port = UInt16(text[text.index(after: colon)...]), (1..<UInt16.max).contains(port)
     else { return false }

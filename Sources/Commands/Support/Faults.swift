@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cryptography
 import Foundation
 import Node
 import Training
@@ -7,10 +8,10 @@ import Training
 let findingExit = ExitCode(2)
 
 /// Why a command could not do its work: what, where, and what to do next.
-struct CommandFault: Error, Hashable, CustomStringConvertible {
-    let description: String
+package struct CommandFault: Error, Hashable, CustomStringConvertible {
+    package let description: String
 
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }
 
 /// An answer that is not one of the protocol's.
@@ -20,9 +21,11 @@ func unexpectedAnswer(to request: String) -> CommandFault {
 }
 
 /// An error as one sentence for people, never as a dump of a Swift value.
-func sentence(for error: any Error) -> String {
+package func sentence(for error: any Error) -> String {
     switch error {
     case let error as CocoaError: return fileSentence(error)
+    case CryptographyError.passphraseNeeded:
+        return "the private key is encrypted; put its passphrase into TALLY_PASSPHRASE"
     case let error as POSIXError:
         return "the system refused an operation: \(String(cString: strerror(error.code.rawValue)))"
     case is DecodingError, is EncodingError:

@@ -168,7 +168,8 @@ func writeReport(
     let envelopes = ids.map(\.hex)
     guard wait, !ids.isEmpty else {
         return WriteReport(
-            sent: places.count, applied: 0, rejected: [], settled: ids.isEmpty, settledHeight: 0,
+            sent: max(places.count, ids.count), applied: 0, rejected: [], settled: ids.isEmpty,
+            settledHeight: 0,
             envelopes: envelopes)
     }
     let outcomes = try await awaitSettlement(of: ids, via: client, limit: settlementLimit)

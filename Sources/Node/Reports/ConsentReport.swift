@@ -71,6 +71,21 @@ extension Reporter {
     }
 }
 
+extension Reporter {
+    /// The purposes for which a consent will be in force in the next block.
+    package func consentedPurposes(of pseudonym: [UInt8]) throws -> Set<String> {
+        try read { view in
+            let consent = view.state.value(WireConsentState.self, .consents, pseudonym)
+            let next = view.height + 1
+            return Set(
+                (consent?.intervals ?? []).flatMap { interval in
+                    interval.purposes.filter { interval.isInForce(for: $0, at: next) }
+                        .map(purposeName)
+                })
+        }
+    }
+}
+
 /// A patient's pseudonym from the account; nil when the account's name is none.
 func patientPseudonym(_ account: AccountID) -> [UInt8]? {
     Digest(hex: account.name)?.bytes

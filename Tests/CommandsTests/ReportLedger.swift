@@ -1,0 +1,169 @@
+import Contracts
+import Cryptography
+import Foundation
+import Ledger
+import Storage
+import TestSupport
+import Wire
+
+/// A node's ledger file that grows block by block, without any node: for reading reports from.
+///
+/// Keys and times are the same in every test, so that reports are, too.
+final class ReportLedger {
+    static let north = Consortium.north
+    static let readers = Consortium.readers(of: Consortium.north)
+
+    let folder: URL
+    let store: LedgerStore
+    private(set) var consortium: Consortium
+    private var tip: Tip
+
+    init(_ agreement: WireAgreement = testAgreement()) throws {
+        consortium = try Consortium(agreement, enrolling: false)
+        folder = FileManager.default.temporaryDirectory
+            .appending(path: "tally-reports-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        store = try LedgerStore.create(
+            at: folder.appending(path: "ledger.sqlite").path, genesis: consortium.genesis)
+        tip = Tip(genesis: consortium.genesis)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    /// A block that a contract refused a transaction of.
+    struct Refused: Error { let outcomes: [UInt32] }
+
+    /// Executes one envelope a signer, and keeps the block as settled.
+    ///
+    /// - Throws: ``Refused`` unless all was applied.
+    func block(_ parts: [(by: AccountID, [WireTransaction])] = []) throws {
+        var log = tip.log
+        let envelopes = try parts.map { try consortium.envelope($0.1, by: $0.by) }
+        for envelope in envelopes {
+            for index in envelope.transactions.indices { log.append(envelope.logLeaf(index)) }
+        }
+        let execution = try consortium.execute(envelopes)
+        let outcomes = execution.effects.map(\.outcome)
+        guard outcomes.allSatisfy({ $0 == 0 }) else { throw Refused(outcomes: outcomes) }
+        let coordinator = Consortium.coordinator
+        let key = try signingKey(of: coordinator)
+        let header = BlockHeader(
+            slot: Slot(term: .first, height: consortium.height), previous: tip.hash,
+            timeMilliseconds: tip.timeMilliseconds + 2_000, proposer: coordinator,
+            transactionCount: UInt32(execution.effects.count), logSize: log.size,
+            logRoot: log.root, effectsRoot: execution.effectsRoot, stateRoot: .zero,
+            voters: consortium.genesis.voters.hash(network: consortium.network),
+            parentCertificate: .zero, opening: nil)
+        let block = try Block(
+            header: header, envelopes: envelopes, parentCertificate: nil,
+            network: consortium.network, key: key)
+        tip = Tip(
+            slot: block.slot, hash: block.hash, timeMilliseconds: header.timeMilliseconds,
+            log: log)
+        let executed = ExecutedBlock(block: block, execution: execution, tip: tip)
+        let vote = try Vote(
+            voter: coordinator, slot: block.slot, block: block.hash,
+            network: consortium.network, key: key)
+        try store.commit(
+            Commitment(
+                block: executed, vote: vote, highest: nil, settled: [executed], rehashed: [:],
+                tree: StateTree()))
+    }
+
+    static func item(_ number: Int) -> String { "north/n\(number)" }
+
+    /// Block 1 enrols the developer and north's readers; block 2 registers items for them.
+    ///
+    /// The patient of the first item waives the reward.
+    func open(items: Int) throws {
+        try block([
+            (Consortium.coordinator, [.enrol(try memberDocument(Consortium.developer))]),
+            (Self.north, try Self.readers.map { .enrol(try memberDocument($0)) }),
+        ])
+        let transactions = (0..<items).flatMap { number -> [WireTransaction] in
+            let patient = named("patient \(number)")
+            return [
+                .grant(patient, waive: number == 0),
+                .register(
+                    Self.item(number), of: patient, readers: Self.readers.map(\.text)),
+            ]
+        }
+        try block([(Self.north, transactions)])
+    }
+
+    /// The grade that a reader gives; the fourth differs sometimes, item 1 is disputed.
+    static func grade(_ number: Int, _ reader: Int) -> UInt32 {
+        if number == 1 { return reader.isMultiple(of: 2) ? 1 : 5 }
+        let shift = reader == 3 && number.isMultiple(of: 4) ? 1 : 0
+        return UInt32(1 + (number + shift) % 4)
+    }
+
+    func commits(_ items: Range<Int>, reader: Int) throws -> [WireTransaction] {
+        try items.map {
+            try consortium.commit(
+                itemID(Self.item($0)), Self.grade($0, reader), by: Self.readers[reader])
+        }
+    }
+
+    func reveals(_ items: Range<Int>, reader: Int) throws -> [WireTransaction] {
+        try items.map {
+            try consortium.reveal(
+                itemID(Self.item($0)), Self.grade($0, reader), by: Self.readers[reader])
+        }
+    }
+
+    /// Blocks 3 and 4: all commit, all reveal and the items close.
+    func read(items: Int) throws {
+        try block(
+            Self.readers.indices.map {
+                (Self.readers[$0], try commits(0..<items, reader: $0))
+            })
+        try block(
+            Self.readers.indices.map {
+                (Self.readers[$0], try reveals(0..<items, reader: $0))
+            } + [
+                (Consortium.coordinator, (0..<items).map { .closeItem(Self.item($0)) })
+            ])
+    }
+
+    /// Three blocks: a run starts, its first round opens, and closes without west.
+    func train() throws {
+        let voters = Consortium.voters.prefix(consortium.genesis.voters.quorum)
+        try block(
+            [
+                (
+                    Consortium.developer,
+                    [.closePeriod(1), .startRun(1, from: named("model 0"), rounds: 2)]
+                )
+            ] + voters.map { ($0, [.fix(1, named("reference"))]) })
+        try block(
+            [(Consortium.coordinator, [.openRound(1, 1, base: named("model 0"))])]
+                + Consortium.sites.map { ($0, [consortium.submission(1, 1, by: $0)]) })
+        var values = roundValues(
+            [(verified: 0, shapley: 6), (verified: 3, shapley: 66), (verified: 0, shapley: -3)],
+            patients: [named("patient 0"): 1, named("patient 2"): 2])
+        values.sites[2].answer = "refused"
+        values.sites[2].reason = "the update: holds a value that is not a number"
+        values.utility = 75
+        values.utilityMaximum = 100
+        values.correct = 9
+        values.referenceCount = 12
+        let model = named("model 1")
+        let bytes = values.encoded()
+        let word = WireTransaction.checked(
+            1, 1, model: model, values: Digest.sha256(bytes).bytes)
+        try block(
+            voters.map { ($0, [word]) } + [
+                (Consortium.developer, [.closeRound(1, 1, model: model, values: bytes)])
+            ])
+    }
+
+    /// A whole study: 34 items read, one period, one round.
+    static func study() throws -> ReportLedger {
+        let ledger = try ReportLedger()
+        try ledger.open(items: 34)
+        try ledger.read(items: 34)
+        try ledger.train()
+        return ledger
+    }
+}

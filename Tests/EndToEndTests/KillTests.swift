@@ -1,0 +1,159 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    @Suite("SIGKILL")
+    struct Kills {
+        @Test(
+            "a coordinator and a site killed in the middle of rounds change no bit of the models",
+            arguments: [UInt64](1...3))
+        func duringRounds(seed: UInt64) async throws {
+            let prepared = try #require(Prepared.current)
+            let expected = try await prepared.undisturbed()
+            try await withDeployment(.annotated) { deployment in
+                try await deployment.startAll()
+                var random = SplitMix64(seed: seed)
+                let plan = KillPlan(using: &random)
+                print("seed \(seed): \(plan)")
+                async let granted = deployment.grantMeanwhile(at: plan.untouched)
+                try await deployment.done(
+                    ["run", "start", "--rounds", "\(Prepared.rounds)", "--no-wait"],
+                    in: Deployment.coordinator)
+                for kill in plan.kills {
+                    try await deployment.perform(kill, watcher: plan.untouched)
+                }
+                let acknowledged = try await granted
+                let report = try await deployment.runFinished(in: plan.untouched)
+                #expect(report.rounds.map(\.model) == expected.rounds.map(\.model), "seed \(seed)")
+                #expect(report.rounds.allSatisfy(\.complete), "seed \(seed)")
+                try await deployment.checkAll()
+                #expect(!acknowledged.isEmpty, "seed \(seed)")
+                try await deployment.expectConsents(of: acknowledged, grantedAt: plan.untouched)
+            }
+        }
+
+        @Test("an annotation killed between commit and reveal goes on where it stopped")
+        func betweenCommitAndReveal() async throws {
+            try await withDeployment(.registered) { deployment in
+                try await deployment.startAll()
+                let own = Study.patients * 2
+                let killed = try deployment.begin(
+                    ["annotate", try deployment.answers(of: "north", reader: 1)], in: "north-1")
+                try await eventually("north-1 has committed everything") {
+                    let states = try await deployment.report(
+                        WorklistReport.self, "worklist", "annotator/north-1", in: "north"
+                    ).items.map(\.state)
+                    return states.count == own && states.allSatisfy { $0 == "wait" }
+                }
+                killed.killNow()
+                let reports = try await deployment.annotate()
+                for report in reports {
+                    #expect(report.rejected.isEmpty && report.missed == 0)
+                    #expect(report.done == own && report.revealed == own, "\(report)")
+                    #expect(report.committed == (report.account == "annotator/north-1" ? 0 : own))
+                }
+                let again = try await deployment.annotate()
+                #expect(
+                    again.allSatisfy { $0.committed == 0 && $0.revealed == 0 && $0.done == own })
+                let statuses = try await deployment.atRest()
+                try await deployment.checkAll()
+                // As many transactions as where nobody was killed: nothing stands there twice.
+                try await deployment.stopAll()
+                let items = statuses.map(\.items.open)
+                #expect(items == [0, 0, 0, 0])
+                let transactions = statuses.map(\.transactions)
+                try await expectAnnotated(transactions)
+            }
+        }
+
+        private func expectAnnotated(_ transactions: [Int]) async throws {
+            let prepared = try #require(Prepared.current)
+            let expected = try await prepared.transactions(at: .annotated)
+            #expect(transactions == [expected, expected, expected, expected])
+        }
+    }
+}
+
+/// Who is killed when, drawn from a seed.
+struct KillPlan: CustomStringConvertible {
+    struct Kill: CustomStringConvertible {
+        let victim: String
+        /// The round that is open when it happens.
+        let round: Int
+        let delay: Duration
+        let pause: Duration
+
+        var description: String {
+            "\(victim) in round \(round) after \(delay), back after \(pause)"
+        }
+    }
+
+    let kills: [Kill]
+    /// A site that is left alone.
+    let untouched: String
+
+    init(using random: inout SplitMix64) {
+        func milliseconds(_ range: ClosedRange<Int>, _ random: inout SplitMix64) -> Duration {
+            .milliseconds(Int.random(in: range, using: &random))
+        }
+        let sites = Deployment.sites.shuffled(using: &random)
+        var victims = [Deployment.coordinator, sites[0]]
+        victims.shuffle(using: &random)
+        let first = Int.random(in: 1...2, using: &random)
+        kills = zip(victims, [first, first + 1]).map { victim, round in
+            Kill(
+                victim: victim, round: round, delay: milliseconds(0...250, &random),
+                pause: milliseconds(0...500, &random))
+        }
+        untouched = sites[1]
+    }
+
+    var description: String { kills.map(\.description).joined(separator: "; ") }
+}
+
+extension Deployment {
+    /// Kills the victim during the planned round, and starts it again.
+    fileprivate func perform(_ kill: KillPlan.Kill, watcher: String) async throws {
+        try await eventually("round \(kill.round) is open", every: .zero) {
+            guard let report = try await self.rounds(in: watcher) else { return false }
+            return report.opened >= kill.round
+        }
+        try await Task.sleep(for: kill.delay)
+        try killNow(kill.victim)
+        let report = try #require(try await rounds(in: kill.victim))
+        #expect(report.state == "running", "\(kill) came too late")
+        try await Task.sleep(for: kill.pause)
+        try await start(kill.victim)
+    }
+
+    /// Lets new patients consent while others are killed, without waiting for settlement.
+    ///
+    /// - Returns: those whose consent was acknowledged.
+    fileprivate func grantMeanwhile(at site: String) async throws -> [String] {
+        var acknowledged: [String] = []
+        for number in 0..<8 {
+            let patient = "late-\(number)"
+            let ended = try await tally(
+                "consent", "grant", "--patient", patient, "--purposes", "training", "--no-wait",
+                in: site)
+            if ended.status == 0 { acknowledged.append(patient) }
+            try await Task.sleep(for: .milliseconds(150))
+        }
+        return acknowledged
+    }
+
+    /// Expects patients' consents, granted at a running site, on every replica.
+    func expectConsents(of patients: [String], grantedAt site: String) async throws {
+        for patient in patients {
+            let known = try await report(ConsentReport.self, "consent", "show", patient, in: site)
+            for name in Self.nodes {
+                let ended = try await tally(
+                    "consent", "show", known.patient, "--format", "json", in: name)
+                #expect(ended.status == 0, "\(patient) in \(name): \(ended)")
+                guard ended.status == 0 else { continue }
+                #expect(try ConsentReport(json: ended.output).intervals.first?.inForce == true)
+            }
+        }
+    }
+}

@@ -96,6 +96,12 @@ let package = Package(
         tests(of: "Messaging", ["Cryptography", "CZeroMQ", logging]),
         tests(of: "Storage", ["Contracts", "Cryptography", "Ledger", "Wire"]),
         tests(of: "Node", ["Cryptography", "Messaging", "Storage", "Wire", logging]),
+        tests(
+            of: "Commands",
+            [
+                "Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire",
+                argumentParser,
+            ]),
         tests(of: "LungNodules"),
         .executableTarget(
             name: "blob-peer",

@@ -55,6 +55,7 @@ struct Gateway: Sendable {
         case let failure as RemoteFailure:
             response.failure.code = failure.code
         case let refusal as AdmissionRefusal: response.failure.code = refusal.code
+        case let error as ReportError: response.failure.code = error.code
         case is StorageError, is StateFault:
             response.failure.code = "storage"
             failure.raise(error)

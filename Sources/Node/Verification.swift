@@ -50,6 +50,9 @@ package func verify(
     var findings = Findings()
     var counts = VerifiedCounts()
     guard home.exists(path) else { throw StorageError.missing(path: path) }
+    if let fault = writeAheadLogFault(ofLedger: path) {
+        findings.add("ledger.sqlite-wal", fault)
+    }
     let structure = BackgroundWork { structureFaults(of: path) }
     do {
         try LedgerRows.snapshot(of: path) { rows in

@@ -86,7 +86,10 @@ let package = Package(
             path: "Simulations/LungNodules/Tool", swiftSettings: settings),
         .target(
             name: "TestSupport",
-            dependencies: ["Contracts", "Cryptography", "Ledger", "Wire"],
+            dependencies: [
+                "Contracts", "Cryptography", "Federation", "Ledger", "Replay", "Storage",
+                "Training", "Wire",
+            ],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "Cryptography"),
         tests(of: "Ledger", ["Cryptography", "Wire"]),
@@ -94,7 +97,11 @@ let package = Package(
         tests(of: "Federation", ["Contracts", "Cryptography", "Ledger", "Wire"]),
         tests(of: "Training", ["Cryptography", "Ledger"]),
         tests(of: "Messaging", ["Cryptography", "CZeroMQ", logging]),
-        tests(of: "Storage", ["Contracts", "Cryptography", "Ledger", "Wire"]),
+        tests(
+            of: "Replay",
+            ["Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire", grdb]),
+        tests(
+            of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),
         tests(of: "Node", ["Cryptography", "Messaging", "Storage", "Wire", logging]),
         tests(
             of: "Commands",

@@ -78,9 +78,8 @@ extension ChangeSet {
 
     /// Moves an amount from one account to another; a zero amount leaves no trace.
     ///
-    /// - Parameters:
-    ///   - delay: blocks until the credited side may use it; 0 for the consortium's own accounts,
-    ///     whose money no member can take away before the block is settled.
+    /// `delay` is the blocks until the credited side may use it; 0 for the consortium's own
+    /// accounts, whose money no member can take away before the block is settled.
     mutating func post(
         from debit: AccountID, to credit: AccountID, _ amount: TokenAmount, rule: String,
         delay: UInt64 = 0, _ call: Call

@@ -3,9 +3,7 @@ package import Ledger
 package import Wire
 
 /// What a commitment hides: SHA-256 over tag, network, item, annotator, answer and salt, each
-/// framed by its length.
-///
-/// - Parameter salt: 32 bytes that only the annotator can derive.
+/// framed by its length. The salt is 32 bytes that only the annotator can derive.
 package func answerCommitment(
     network: NetworkID, item: ItemID, annotator: AccountID, grade: UInt32, salt: [UInt8]
 ) -> Digest {
@@ -18,9 +16,8 @@ package func answerCommitment(
 
 /// The salt of an annotator's answer to an item.
 ///
-/// Derived, not stored, so that neither a crash nor a new computer loses it.
-///
-/// - Parameter secret: derived from the annotator's signing key, known to nobody else.
+/// Derived, not stored, so that neither a crash nor a new computer loses it; `secret` comes from
+/// the annotator's signing key and is known to nobody else.
 package func answerSalt(secret: [UInt8], network: NetworkID, item: ItemID) -> [UInt8] {
     hmacSHA256(key: secret, network.digest.bytes + Array(item.text.utf8)).bytes
 }

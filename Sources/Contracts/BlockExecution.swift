@@ -74,8 +74,8 @@ extension ChangeSet {
 /// A transaction that a contract rejects stays in the block and changes nothing; an envelope that
 /// is not admissible makes the block invalid.
 ///
-/// - Parameter isVerified: whether an envelope's signature is the key's; a node remembers what it
-///   has checked.
+/// Whether an envelope's signature is the key's is asked of `isVerified`, since a node remembers
+/// what it has checked.
 package func execute(
     _ envelopes: [Envelope], in context: BlockContext, on state: any StateView,
     isVerified: (Envelope, VerifyingKey) -> Bool

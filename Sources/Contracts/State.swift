@@ -36,6 +36,12 @@ package struct StateKey: Hashable, Comparable, Sendable {
         self.key = key
     }
 
+    /// All bytes at once: the synthesised form would hash them one by one.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(table.rawValue)
+        key.withUnsafeBytes { hasher.combine(bytes: $0) }
+    }
+
     package static func < (lhs: Self, rhs: Self) -> Bool {
         guard lhs.table == rhs.table else { return lhs.table.rawValue < rhs.table.rawValue }
         return lhs.key.lexicographicallyPrecedes(rhs.key)
@@ -149,6 +155,15 @@ package struct LayeredState: StateView {
         merge(try base.entries(inBucket: bucket), changes { $0.bucket == bucket })
     }
 
+    /// The changes of all layers, each under its bucket: keys are hashed once, not once a bucket.
+    func changesByBucket() -> [UInt16: StateChanges] {
+        var changed: [UInt16: StateChanges] = [:]
+        for (key, value) in changes(where: { _ in true }) {
+            changed[key.bucket, default: [:]][key] = .some(value)
+        }
+        return changed
+    }
+
     private func changes(where belongs: (StateKey) -> Bool) -> StateChanges {
         var changed: StateChanges = [:]
         for layer in layers {
@@ -157,7 +172,7 @@ package struct LayeredState: StateView {
         return changed
     }
 
-    private func merge(_ below: [StateEntry], _ changed: StateChanges) -> [StateEntry] {
+    func merge(_ below: [StateEntry], _ changed: StateChanges) -> [StateEntry] {
         guard !changed.isEmpty else { return below }
         var values = Dictionary(
             below.map { ($0.key, $0.value) }, uniquingKeysWith: { _, last in last })

@@ -44,13 +44,22 @@ package struct StateTree: Sendable {
     ///
     /// - Returns: the buckets rehashed, ascending.
     package mutating func rehash(_ state: some StateView) throws(StateFault) -> [UInt16] {
-        let changed = dirty.sorted()
-        for bucket in changed {
-            let leaves = try state.entries(inBucket: bucket).map { entry in
-                stateLeaf(entry)
-            }
-            set(bucket, merkleRoot(leaves))
+        try rehash { bucket throws(StateFault) in try state.entries(inBucket: bucket) }
+    }
+
+    /// Rehashes what changed, above layers that are sorted into buckets once.
+    package mutating func rehash(_ state: LayeredState) throws(StateFault) -> [UInt16] {
+        let changes = state.changesByBucket()
+        return try rehash { bucket throws(StateFault) in
+            state.merge(try state.base.entries(inBucket: bucket), changes[bucket] ?? [:])
         }
+    }
+
+    private mutating func rehash(
+        _ entries: (UInt16) throws(StateFault) -> [StateEntry]
+    ) throws(StateFault) -> [UInt16] {
+        let changed = dirty.sorted()
+        for bucket in changed { set(bucket, merkleRoot(try entries(bucket).map(stateLeaf))) }
         dirty = []
         return changed
     }

@@ -2,9 +2,9 @@ import Ledger
 import Wire
 
 extension ChangeSet {
-    /// Moves penalties into escrow until an appeal window ends.
+    /// Moves penalties, of readers each once, into escrow until an appeal window ends.
     ///
-    /// - Parameter penalties: readers, each once; an amount of nil takes all of the stake.
+    /// An amount of nil takes all of the stake.
     mutating func penalise(
         _ penalties: [(AccountID, TokenAmount?)], window id: String, rule: String, _ call: Call
     ) throws(Rejection) {

@@ -151,8 +151,11 @@ package struct Coordinator: Sendable {
     /// It is due when the newest one is certified, a block interval has passed, and something
     /// waits: transactions, a window, or a block with transactions that is not settled yet.
     ///
-    /// - Parameter now: milliseconds since 1970.
+    /// - Parameters:
+    ///   - replica: of the coordinator's own organisation.
+    ///   - now: milliseconds since 1970.
     /// - Returns: nil when no block is due.
+    /// - Throws: what makes it impossible to build a block: an unreadable state, a failing key.
     package mutating func propose(
         above replica: inout Replica, now: UInt64
     ) throws -> Block? {

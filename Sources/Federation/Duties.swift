@@ -17,9 +17,9 @@ package enum Duty: Hashable, Sendable {
     case closeRound(run: UInt32, round: UInt32)
 }
 
-/// The duties of an account in a contract state; the same state gives the same duties.
+/// The duties of an account in the contract state of a height; the same state, the same duties.
 ///
-/// - Parameter height: of the state; a duty is due when its transaction is valid in the next block.
+/// A duty is due when its transaction is valid in the next block.
 package func duties(
     of account: AccountID, in state: any StateView, at height: Height, genesis: Genesis
 ) throws(StateFault) -> [Duty] {

@@ -87,9 +87,8 @@ package struct Genesis: Hashable, Sendable {
     }
 }
 
-/// Writes a genesis document.
-///
-/// - Parameter nonce: 32 random bytes, so that two networks never share an id.
+/// The bytes of a genesis document; the nonce is 32 random bytes, so that two networks never share
+/// an id.
 package func genesisDocument(
     agreement: WireAgreement, members: [Member], timeMilliseconds: UInt64, nonce: [UInt8]
 ) -> [UInt8] {

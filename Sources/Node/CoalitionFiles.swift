@@ -15,7 +15,7 @@ struct CoalitionFiles: CoalitionModels {
     private let folder: URL
     private var kept: Set<Place> = []
 
-    /// - Parameter folder: of this node alone; what it holds from earlier is deleted.
+    /// Takes over a folder of this node alone; what it holds from earlier is deleted.
     init(folder: String) throws {
         self.folder = URL(fileURLWithPath: folder, isDirectory: true)
         if FileManager.default.fileExists(atPath: folder) {

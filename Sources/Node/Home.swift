@@ -68,9 +68,7 @@ package struct Home: Sendable {
         }
     }
 
-    /// Writes a file whole or not at all.
-    ///
-    /// - Parameter secret: whether others must not read it: mode 0600.
+    /// Writes a file whole or not at all; a secret one has mode 0600 from its first byte.
     package func write(_ bytes: [UInt8], to file: String, secret: Bool) throws {
         guard !exists(file) else { throw HomeError.exists(file: file) }
         let temporary = file + ".new"

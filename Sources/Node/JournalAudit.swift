@@ -65,7 +65,9 @@ struct JournalAudit {
         head = settled
         var blocks: [(Int64, [UInt8])] = []
         let stored = try rows.rows(of: .pending)
-        while let row = try stored.next() { blocks.append((row[0].integer ?? 0, row[1].bytes ?? [])) }
+        while let row = try stored.next() {
+            blocks.append((row[0].integer ?? 0, row[1].bytes ?? []))
+        }
         for (number, bytes) in blocks {
             let place = "table pending, height \(number)"
             guard UInt64(exactly: number) == head + 1, head < settled + 2 else {

@@ -38,7 +38,11 @@ struct LedgerAudit {
         self.rows = rows
     }
 
+    /// Walks all settled blocks; ``findings`` then holds what was found.
+    ///
     /// - Parameter progress: told the height reached.
+    /// - Returns: the re-executed chain.
+    /// - Throws: ``TableFault`` for a table that is not there.
     mutating func walk(progress: (UInt64) -> Void) throws -> WalkedLedger {
         let pipeline = AuditPipeline(genesis: genesis)
         var effects = RowCheck(try rows.rows(of: .effects))

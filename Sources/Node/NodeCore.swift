@@ -39,9 +39,7 @@ package actor NodeCore {
         executor.asUnownedSerialExecutor()
     }
 
-    /// Opens a node's replica where it stopped.
-    ///
-    /// - Parameter clock: milliseconds since 1970 UTC.
+    /// Opens a node's replica where it stopped; the clock gives milliseconds since 1970 UTC.
     package init(
         store: LedgerStore, blobs: BlobStore, keys: KeyRing, clock: @escaping @Sendable () -> UInt64
     ) throws {

@@ -181,6 +181,13 @@ private func quiet(_ logger: Logger) -> Logger {
     return quiet
 }
 
+extension ThrowingTaskGroup<Void, any Error> {
+    /// Waits for all tasks; the first error ends the others, which `waitForAll` would wait for.
+    fileprivate mutating func endTogether() async throws {
+        do { while try await next() != nil {} } catch is CancellationError {}
+    }
+}
+
 /// Ends the group when the node cannot go on.
 private struct FailureService: Service {
     let failure: Failure
@@ -221,7 +228,7 @@ private struct ProposalService: Service {
                         await hints.publish(bigEndian(height.value))
                     }
                 }
-                do { try await group.waitForAll() } catch is CancellationError {}
+                try await group.endTogether()
             }
         }
     }
@@ -254,7 +261,7 @@ private struct SyncService: Service {
                 group.addTask {
                     for await _ in wakeUps { try await follow() }
                 }
-                do { try await group.waitForAll() } catch is CancellationError {}
+                try await group.endTogether()
             }
         }
     }
@@ -319,7 +326,7 @@ private struct DutyService: Service {
                     }
                 }
                 group.addTask { try await follow(wakeUps) }
-                do { try await group.waitForAll() } catch is CancellationError {}
+                try await group.endTogether()
             }
         }
     }

@@ -140,7 +140,10 @@ private struct CoalitionSpace: CoalitionModels {
     private let folder: String?
     private var kept: (run: UInt32, round: UInt32)?
 
+    /// Decides where the models go.
+    ///
     /// - Parameter values: of all coalitions' models of one round.
+    /// - Throws: the system's error when a folder cannot be made.
     init(values: Int) throws {
         guard values > Self.memoryLimit else {
             folder = nil

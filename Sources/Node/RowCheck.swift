@@ -41,7 +41,10 @@ struct RowCheck {
 
     /// Requires a row; its first column is the key.
     ///
-    /// - Parameter detail: what the row is about, for the finding's place.
+    /// - Parameters:
+    ///   - expected: a value for each column.
+    ///   - detail: what the row is about, for the finding's place.
+    ///   - findings: where a difference goes.
     mutating func expect(
         _ expected: [StoredValue], _ detail: @autoclosure () -> String,
         _ findings: inout Findings
@@ -58,7 +61,9 @@ struct RowCheck {
     }
 
     private func difference(_ found: StoredValue, _ wanted: StoredValue) -> String {
-        if case .integer(let number) = wanted { return "it says \(found.shown) instead of \(number)" }
+        if case .integer(let number) = wanted {
+            return "it says \(found.shown) instead of \(number)"
+        }
         return "it is not what re-execution gives"
     }
 

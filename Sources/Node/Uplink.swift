@@ -91,7 +91,7 @@ package actor Submitter {
     private let client: RequestClient
     private var lastSequence: UInt64 = 0
 
-    /// - Parameter validity: for how many heights an envelope may wait to be ordered.
+    /// Signs for a member; an envelope may wait `validity` heights to be ordered.
     package init(
         keys: KeyRing, network: NetworkID, client: RequestClient, validity: UInt64 = 10_000
     ) {
@@ -171,7 +171,10 @@ package struct SettledOutcomes: Sendable {
 ///
 /// - Parameters:
 ///   - ids: in the order in which their transactions were given.
-///   - limit: how long to wait for progress before giving up.
+///   - client: to a node that follows the chain.
+///   - limit: how long to wait for each before giving up.
+/// - Returns: how the transactions of all of them came out.
+/// - Throws: ``NotSettled`` when the time is over; otherwise what the node answers.
 package func awaitSettlement(
     of ids: [Digest], via client: RequestClient, limit: Duration
 ) async throws -> SettledOutcomes {

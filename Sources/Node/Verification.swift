@@ -149,7 +149,8 @@ private func verify(
         findings.add(state.findings)
         findings.add(brokenInvariants(of: ledger.audit.state))
     } else {
-        findings.add("table state", "it was not compared, for the chain does not execute to its end")
+        findings.add(
+            "table state", "it was not compared, for the chain does not execute to its end")
     }
     let named = ledger.audit.isExecuting ? try namedBlobs(in: ledger.audit.state) : []
     // The audit goes on in place: a copy of the state would cost as much as the walk.
@@ -174,7 +175,8 @@ private func verifyBlobs(
         let name = names[file].map { " (\($0))" } ?? ""
         findings.add("blobs/\(file)\(name)", fault.reason)
     }
-    let damaged = Set(folder.faults.compactMap { $0.path.split(separator: "/").last.map(String.init) })
+    let damaged = Set(
+        folder.faults.compactMap { $0.path.split(separator: "/").last.map(String.init) })
     var elsewhere: Set<Digest> = []
     for blob in named
     where !folder.sound.contains(blob.digest) && !damaged.contains(blob.digest.hex) {

@@ -58,6 +58,9 @@ package struct RoundChecker {
     ///   - number: of the round.
     ///   - reference: the run's reference set.
     ///   - models: the coalitions' models after the round before; those missing are rebuilt.
+    /// - Returns: the model and the values that this voter vouches for.
+    /// - Throws: ``ReplayFault``, or what keeps a blob or the state from being read; a fault of an
+    ///   update is no error but a refusal in the roll-call.
     package func check(
         _ run: WireRunState, round number: UInt32, reference: ReferenceSet,
         models: inout some CoalitionModels

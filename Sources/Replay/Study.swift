@@ -86,8 +86,8 @@ package struct AssembledReference: Sendable {
 ///
 /// An offer with a single bad record is left out whole; every voter leaves out the same ones.
 ///
-/// - Parameter contentKey: for comparing content with the registered tags; an auditor without the
-///   key compares the root alone.
+/// With the content key, content is compared with the registered tags; an auditor without the key
+/// compares the root alone.
 package func assembleReference(
     _ run: WireRunState, agreement: WireAgreement, state: any StateView, contentKey: [UInt8]?,
     blob: BlobSource

@@ -45,6 +45,7 @@ package struct TrainingReplay {
     ///   - state: re-executed from the chain.
     ///   - contentKey: the consortium's; without it content tags are not compared.
     ///   - blob: reads a blob; an error is named by what the blob is.
+    /// - Throws: ``StateFault``, or ``TrainingError`` for an agreement without a trainer.
     package init(
         genesis: Genesis, state: any StateView, contentKey: [UInt8]?, blob: @escaping BlobSource
     ) throws {
@@ -93,6 +94,7 @@ package struct TrainingReplay {
     /// - Parameters:
     ///   - models: where coalitions' models are kept from one round to the next.
     ///   - each: told each round when it is done.
+    /// - Throws: ``TrainingError``; whatever a single round meets is that round's difference.
     package func compare(
         models: inout some CoalitionModels, each: (ReplayedRound) -> Void
     ) throws {
@@ -146,7 +148,8 @@ package struct TrainingReplay {
         var changes = ChangeSet(above: state)
         guard let round = changes.round(run.number, number) else {
             throw changes.fault.map { $0 as any Error }
-                ?? ReplayFault(place: "round \(run.number).\(number)", reason: "is not on the chain")
+                ?? ReplayFault(
+                    place: "round \(run.number).\(number)", reason: "is not on the chain")
         }
         return round
     }
@@ -241,7 +244,8 @@ private func difference(of recorded: [UInt8], from recomputed: [UInt8]) -> Strin
     for (one, other) in zip(old.sites, new.sites) where one != other {
         names.append(
             "\(one.site) \(other.answer) with \(other.verified) records and value "
-                + "\(other.shapley), recorded \(one.answer) with \(one.verified) and \(one.shapley)")
+                + "\(other.shapley), recorded \(one.answer) with \(one.verified) and \(one.shapley)"
+        )
     }
     if old.sites.count != new.sites.count { names.append("another roster") }
     if old.patients != new.patients { names.append("other records of patients") }

@@ -27,7 +27,10 @@ package struct BlobFolder: Sendable {
 
 /// Hashes every blob of a folder; a folder that is not there holds none.
 ///
-/// - Parameter progress: told after each blob how many are done, of how many.
+/// - Parameters:
+///   - folder: of a node.
+///   - progress: told after each blob how many are done, of how many.
+/// - Returns: the blobs that are whole, and everything else.
 package func checkBlobs(
     in folder: String, progress: (_ done: Int, _ total: Int) -> Void
 ) -> BlobFolder {

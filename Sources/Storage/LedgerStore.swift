@@ -3,7 +3,7 @@ import Foundation
 import GRDB
 package import Ledger
 
-/// What went wrong with a node's ledger file, and what to do.
+/// What went wrong with a node's ledger or patients file, and what to do.
 package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     case missing(path: String)
     case unreadable(path: String, reason: String)
@@ -15,12 +15,12 @@ package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .missing(let path):
             "there is no ledger at \(path); join a network first with `tally network join`"
-        case .unreadable(let path, let reason): "the ledger \(path) cannot be read: \(reason)"
+        case .unreadable(let path, let reason): "\(path) cannot be read: \(reason)"
         case .foreignNetwork(let path): "the ledger \(path) belongs to another network"
         case .damaged(let path, let place):
-            "the ledger \(path) is damaged at \(place); run `tally verify`"
+            "\(path) is damaged at \(place); run `tally verify`"
         case .failedWrite(let path, let reason):
-            "the ledger \(path) cannot be written: \(reason). Nothing acknowledged is lost; make "
+            "\(path) cannot be written: \(reason). Nothing acknowledged is lost; make "
                 + "room or mend the disk, then start again"
         }
     }

@@ -43,7 +43,7 @@ package final class PatientStore: Sendable {
                     PRAGMA secure_delete = ON;
                     """)
         }
-        queue = try DatabaseQueue(path: path, configuration: configuration)
+        queue = try failing(path) { try DatabaseQueue(path: path, configuration: configuration) }
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { db in
             try db.execute(
@@ -58,16 +58,26 @@ package final class PatientStore: Sendable {
                     ) STRICT;
                     """)
         }
-        try migrator.migrate(queue)
+        try failing(path) { [queue] in try migrator.migrate(queue) }
     }
 
     package func close() throws {
-        try queue.close()
+        try failing(path) { try queue.close() }
+    }
+
+    private func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        try failing(path) { try queue.write(body) }
+    }
+
+    private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        do { return try queue.read(body) } catch let error as DatabaseError {
+            throw StorageError.unreadable(path: path, reason: error.description)
+        }
     }
 
     /// The pseudonym of a patient; nil when the site does not know the patient.
     package func pseudonym(of patient: String) throws -> [UInt8]? {
-        try queue.read { db in
+        try read { db in
             try sealedKey(of: patient, in: db).map { pseudonym(patient, $0) }
         }
     }
@@ -76,7 +86,7 @@ package final class PatientStore: Sendable {
     ///
     /// The pseudonym is HMAC-SHA-256(patient's key, network ‖ local identifier).
     package func enrol(_ patients: [String]) throws -> [[UInt8]] {
-        try queue.write { db in
+        try write { db in
             try patients.map { patient in
                 if let known = try sealedKey(of: patient, in: db) {
                     return pseudonym(patient, known)
@@ -94,7 +104,7 @@ package final class PatientStore: Sendable {
 
     /// Keeps records; one that is there already with the same content stays as it is.
     package func keep(_ records: [HeldRecord]) throws {
-        try queue.write { db in
+        try write { db in
             for record in records {
                 let plain =
                     record.pseudonym + [record.isTraining ? 1 : 0] + record.content
@@ -107,7 +117,7 @@ package final class PatientStore: Sendable {
     }
 
     package func record(_ item: ItemID) throws -> HeldRecord? {
-        let sealed = try queue.read { db in
+        let sealed = try read { db in
             try Data.fetchOne(
                 db, sql: "SELECT sealed FROM records WHERE item = ?", arguments: [item.text])
         }
@@ -116,7 +126,7 @@ package final class PatientStore: Sendable {
 
     /// All records, items ascending.
     package func records() throws -> [HeldRecord] {
-        let rows = try queue.read { db in
+        let rows = try read { db in
             try Row.fetchAll(db, sql: "SELECT item, sealed FROM records ORDER BY item")
         }
         return try rows.map { row in
@@ -153,5 +163,12 @@ package final class PatientStore: Sendable {
             throw StorageError.damaged(path: path, place: "a row of table patients")
         }
         return Array(plain[..<32])
+    }
+}
+
+/// Names the file in an error of SQLite; as with the ledger, such an error is final.
+private func failing<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch let error as DatabaseError {
+        throw StorageError.failedWrite(path: path, reason: error.description)
     }
 }

@@ -47,9 +47,8 @@ package func canonicalRecord(
     return bytes
 }
 
-/// Reads canonical record bytes of a study's features.
+/// Reads canonical record bytes of a study's features, which are named in order.
 ///
-/// - Parameter names: the study's features, in order.
 /// - Returns: nil unless the bytes are the canonical ones of a record with just these features.
 package func features(ofCanonicalRecord bytes: [UInt8], names: [String]) -> [Float]? {
     var values: [Float] = []

@@ -5,126 +5,106 @@ extension EndToEnd {
     @Suite("Bad input")
     struct BadInput {
         /// A file that is refused whole.
-        struct Refusal: Sendable, CustomTestStringConvertible {
+        private struct Refusal: Sendable {
             let command: [String]
             let home: String
-            let content: [UInt8]
+            var content: [UInt8]
             /// Nil where the whole file is meant.
             let line: Int?
             let words: String
 
-            init(
-                _ command: String..., in home: String = "north", _ content: [UInt8], line: Int?,
-                _ words: String
-            ) {
-                self.command = command
-                self.home = home
-                self.content = content
-                self.line = line
-                self.words = words
+            /// The same with a byte in the last line that is not UTF-8.
+            var notUTF8: Self {
+                var copy = self
+                copy.content.insert(0xFF, at: content.count - 1)
+                return copy
             }
-
-            init(
-                _ command: String..., in home: String = "north", _ content: String, line: Int?,
-                _ words: String
-            ) {
-                self.command = command
-                self.home = home
-                self.content = Array(content.utf8)
-                self.line = line
-                self.words = words
-            }
-
-            var testDescription: String { command.joined(separator: " ") + ": " + words }
         }
 
-        private static let notUTF8: [UInt8] = [0x70, 0xFF, 0xFE]
+        private static func grant(_ content: String, _ line: Int?, _ words: String) -> Refusal {
+            Refusal(
+                command: ["consent", "grant"], home: "north", content: Array(content.utf8),
+                line: line, words: words)
+        }
 
         private static let consents: [Refusal] = {
-            let head = "patient,purposes,reward\n"
+            let head: String = "patient,purposes,reward\n"
+            let row: String = "p,training,earn\n"
             return [
-                Refusal("consent", "grant", head + "p,training,earn", line: 2, "truncated"),
+                grant(head + "p,training,earn", 2, "truncated"),
+                grant(head + "p,training\n", 2, "has 2 fields instead of 3"),
+                grant("patient,purpose,reward\n" + row, 1, "the column \"purposes\" is missing"),
+                grant(head + row + "q,training,gift\n", 3, "reward must be earn or waive"),
+                grant(head + row + row, 3, "the patient of line 2 stands here again"),
+                grant(head + "p,everything,earn\n", 2, "is no purpose"),
+                grant(head + row + "q,training,earn\n", 3, "is not UTF-8").notUTF8,
+                grant("", nil, "is empty"),
+                grant(head, nil, "has a header and no rows"),
                 Refusal(
-                    "consent", "grant", head + "p,training\n", line: 2,
-                    "has 2 fields instead of 3"),
-                Refusal(
-                    "consent", "grant", "patient,purpose,reward\np,training,earn\n", line: 1,
-                    "the column \"purposes\" is missing"),
-                Refusal(
-                    "consent", "grant", head + "p,training,earn\nq,training,gift\n", line: 3,
-                    "reward must be earn or waive"),
-                Refusal(
-                    "consent", "grant", head + "p,training,earn\np,training,earn\n", line: 3,
-                    "the patient of line 2 stands here again"),
-                Refusal(
-                    "consent", "grant", head + "p,everything,earn\n", line: 2, "is no purpose"),
-                Refusal(
-                    "consent", "grant",
-                    Array((head + "p,training,earn\n").utf8) + notUTF8
-                        + Array(",training,earn\n".utf8), line: 3, "is not UTF-8"),
-                Refusal("consent", "grant", "", line: nil, "is empty"),
-                Refusal("consent", "grant", head, line: nil, "has a header and no rows"),
-                Refusal(
-                    "consent", "withdraw", "patient,purposes\np,training", line: 2, "truncated"),
+                    command: ["consent", "withdraw"], home: "north",
+                    content: Array("patient,purposes\np,training".utf8), line: 2,
+                    words: "truncated"),
             ]
         }()
 
-        private static let records: [Refusal] = {
-            let head = "patient,record,use,readers,\(Study.features.joined(separator: ","))\n"
-            let good = "patient-1,new,training,north-1 north-2,0.1,0.2,0.3\n"
-            return [
-                Refusal("data", "add", head + good.dropLast(3), line: 2, "truncated"),
-                Refusal(
-                    "data", "add", head.replacing("noise", with: "sound") + good, line: 1,
-                    "the column \"noise\" is missing"),
-                Refusal(
-                    "data", "add", head + good + good, line: 3,
-                    "the record new of line 2 stands here again"),
-                Refusal(
-                    "data", "add", head + good.replacing("0.2", with: "wide"), line: 2,
-                    "height must be a decimal number"),
-                Refusal(
-                    "data", "add", head + good.replacing("0.2", with: "1e99"), line: 2, "range"),
-                Refusal(
-                    "data", "add", head + good.replacing("training", with: "testing"), line: 2,
-                    "use must be training or evaluation"),
-                Refusal(
-                    "data", "add", head + good.replacing("north-2", with: "east-1"), line: 2,
-                    "annotator/east-1 is not enrolled by site/north"),
-                Refusal(
-                    "data", "add", head + good.replacing("patient-1", with: "nobody"), line: 2,
-                    "tally consent grant"),
-                Refusal(
-                    "data", "add", head + good.replacing("new", with: "r1"), line: 2,
-                    "registered with other content"),
-                Refusal(
-                    "data", "add", Array((head + good).utf8) + notUTF8 + [0x0A], line: 3,
-                    "is not UTF-8"),
-            ]
-        }()
+        private static let recordHead =
+            "patient,record,use,readers,\(Study.features.joined(separator: ","))\n"
+        private static let record = "patient-1,new,training,north-1 north-2,0.1,0.2,0.3\n"
+
+        private static func add(_ rows: String, _ line: Int?, _ words: String) -> Refusal {
+            Refusal(
+                command: ["data", "add"], home: "north", content: Array((recordHead + rows).utf8),
+                line: line, words: words)
+        }
+
+        /// A record in which one word is another.
+        private static func add(
+            _ word: String, _ other: String, _ words: String, line: Int = 2
+        ) -> Refusal {
+            let content: String = (recordHead + record).replacing(word, with: other)
+            return Refusal(
+                command: ["data", "add"], home: "north", content: Array(content.utf8), line: line,
+                words: words)
+        }
+
+        private static let records: [Refusal] = [
+            add(String(record.dropLast(3)), 2, "truncated"),
+            add("noise", "sound", "the column \"noise\" is missing", line: 1),
+            add(record + record, 3, "the record new of line 2 stands here again"),
+            add("0.2", "wide", "height must be a decimal number"),
+            add("0.2", "1e99", "beyond the range"),
+            add("training", "testing", "use must be training or evaluation"),
+            add("north-2", "east-1", "annotator/east-1 is not enrolled by site/north"),
+            add("patient-1", "nobody", "tally consent grant"),
+            add("new", "r1", "registered with other content"),
+            add(record, 2, "is not UTF-8").notUTF8,
+        ]
+
+        private static func annotate(
+            _ rows: String, _ line: Int?, _ words: String, head: String = "item,answer\n",
+            in home: String = "north-2"
+        ) -> Refusal {
+            Refusal(
+                command: ["annotate"], home: home, content: Array((head + rows).utf8), line: line,
+                words: words)
+        }
 
         private static let answers: [Refusal] = {
-            let head = "item,answer\n"
-            let row = "north/r0,3\n"
-            func refusal(_ content: String, line: Int?, _ words: String) -> Refusal {
-                Refusal("annotate", in: "north-2", content, line: line, words)
-            }
+            let row: String = "north/r0,3\n"
             return [
-                refusal(head + row + "north/r1,6\n", line: 3, "from 1 to 5"),
-                refusal(head + row + "north/r1,0\n", line: 3, "from 1 to 5"),
-                refusal(head + row + "north/r1,x\n", line: 3, "from 1 to 5"),
-                refusal(head + row + row, line: 3, "north/r0 of line 2 stands here again"),
-                refusal(head + row + "north/r1,", line: 3, "truncated"),
-                refusal(head + row + "east/r0,3\n", line: 3, "is not on the worklist"),
-                refusal(head + row + "north,3\n", line: 3, "item must be site/record"),
-                refusal("item,grade\n" + row, line: 1, "the column \"answer\" is missing"),
-                Refusal(
-                    "annotate", in: "north-2", Array((head + row).utf8) + notUTF8 + [0x0A],
-                    line: 3, "is not UTF-8"),
+                annotate(row + "north/r1,6\n", 3, "from 1 to 5"),
+                annotate(row + "north/r1,0\n", 3, "from 1 to 5"),
+                annotate(row + "north/r1,x\n", 3, "from 1 to 5"),
+                annotate(row + row, 3, "north/r0 of line 2 stands here again"),
+                annotate(row + "north/r1,", 3, "truncated"),
+                annotate(row + "east/r0,3\n", 3, "is not on the worklist"),
+                annotate(row + "north,3\n", 3, "item must be site/record"),
+                annotate(row, 1, "the column \"answer\" is missing", head: "item,grade\n"),
+                annotate(row + "north/r1,3\n", 3, "is not UTF-8").notUTF8,
                 // What north-1 has committed before is a 4.
-                Refusal(
-                    "annotate", in: "north-1", head + "north/r1,2\n" + row, line: 3,
-                    "was committed with another answer than this"),
+                annotate(
+                    "north/r1,2\n" + row, 3, "was committed with another answer than this",
+                    in: "north-1"),
             ]
         }()
 

@@ -47,16 +47,16 @@ extension Deployment {
         #expect(
             Set(statuses.map(\.settledHash)).count == 1, "one block at the common height",
             sourceLocation: sourceLocation)
-        for name in Self.nodes {
-            let verified = try await tally("verify", "--format", "json", in: name)
+        _ = try await together(Self.nodes) { name in
+            let verified = try await self.tally("verify", "--format", "json", in: name)
             #expect(
                 verified.status == 0, "verify in \(name): \(verified)",
                 sourceLocation: sourceLocation)
-            let replayed = try await tally("replay", "--format", "json", in: name)
+            let replayed = try await self.tally("replay", "--format", "json", in: name)
             #expect(
                 replayed.status == 0, "replay in \(name): \(replayed)",
                 sourceLocation: sourceLocation)
-            let supply = try await report(SupplyReport.self, "supply", in: name)
+            let supply = try await self.report(SupplyReport.self, "supply", in: name)
             #expect(
                 supply.balanced && supply.issued == supply.held
                     && supply.issued == "1000000.000000",

@@ -42,6 +42,34 @@ extension EndToEnd {
             }
         }
 
+        @Test("patients that a site cannot keep are refused whole, and taken after a restart")
+        func patients() async throws {
+            try await withDeployment(.annotated) { deployment in
+                let limit = try deployment.ledgerSize(of: "north")
+                for name in ["hub", "east", "west"] { try await deployment.start(name) }
+                try await deployment.start("north", fileLimit: limit)
+                // Names so long that one request fills the file before anything is sent.
+                let tail = String(repeating: "x", count: 240)
+                let rows = (0..<1_000).map { "\($0)-\(tail),training,earn\n" }
+                let table = try deployment.file(
+                    "many.csv", "patient,purposes,reward\n" + rows.joined())
+                let before = try await deployment.status(of: "hub").transactions
+                let refused = try await deployment.tally("consent", "grant", table, in: "north")
+                let file = "\(deployment.home("north"))/patients.sqlite"
+                #expect(refused.status == 1)
+                #expect(refused.sentences.count == 1, "\(refused)")
+                #expect(refused.errors.contains("\(file) cannot be written"), "\(refused)")
+                #expect(refused.errors.contains("nothing was sent"), "\(refused)")
+                try await deployment.expectFullDisk("north", file: "patients.sqlite")
+                #expect(try await deployment.status(of: "hub").transactions == before)
+                try await deployment.start("north")
+                let report = try await deployment.report(
+                    WriteReport.self, "consent", "grant", table, in: "north")
+                #expect(report.applied == rows.count)
+                try await deployment.checkAll()
+            }
+        }
+
         @Test("a command that cannot write its file names it and leaves none behind")
         func command() async throws {
             try await withDeployment(.trained) { deployment in
@@ -88,12 +116,14 @@ extension Deployment {
     }
 
     /// Expects that a worker has ended with 1 and one sentence that helps.
-    fileprivate func expectFullDisk(_ name: String) async throws {
+    fileprivate func expectFullDisk(
+        _ name: String, file: String = "ledger.sqlite"
+    ) async throws {
         let ended = try await service(name).ended(within: .seconds(20))
         #expect(ended.status == 1, "\(ended)")
         #expect(ended.sentences.count == 1, "\(ended)")
         let sentence = ended.sentences.first ?? ""
-        #expect(sentence.contains("\(home(name))/ledger.sqlite cannot be written"), "\(sentence)")
+        #expect(sentence.contains("\(home(name))/\(file) cannot be written"), "\(sentence)")
         #expect(sentence.contains("make room") && sentence.contains("start again"), "\(sentence)")
     }
 }

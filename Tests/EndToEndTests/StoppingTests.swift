@@ -100,18 +100,20 @@ extension EndToEnd {
             "patient,record,use,readers,\(Study.features.joined(separator: ","))\n"
             + "patient-1,new,training,north-1,0.1,0.2,0.3\n"
 
-        @Test(
-            "a wrong command line ends with 64",
-            arguments: [
-                ["nonsense"], ["run", "start", "--rounds", "0"], ["run", "start", "--rounds", "x"],
-                ["balance", "north"], ["consent", "grant"], ["supply", "--format", "xml"],
-                ["annotate"], ["verify", "--height", "3"],
-            ])
-        func usage(arguments: [String]) async throws {
+        private static let wrongLines = [
+            ["nonsense"], ["run", "start", "--rounds", "0"], ["run", "start", "--rounds", "x"],
+            ["balance", "north"], ["consent", "grant"], ["supply", "--format", "xml"],
+            ["annotate"], ["verify", "--height", "3"],
+        ]
+
+        @Test("a wrong command line ends with 64")
+        func usage() async throws {
             try await withDeployment(.annotated) { deployment in
-                let ended = try await deployment.begin(arguments, in: "north").ended()
-                #expect(ended.status == 64, "\(ended)")
-                #expect(ended.output.isEmpty && !ended.errors.isEmpty)
+                for arguments in Self.wrongLines {
+                    let ended = try await deployment.begin(arguments, in: "north").ended()
+                    #expect(ended.status == 64, "\(ended)")
+                    #expect(ended.output.isEmpty && !ended.errors.isEmpty)
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ extension EndToEnd {
                 let names = Study.records(of: "north").filter { $0.patient == 1 }
                     .map { "north/\($0.name)" }
                 try await deployment.done(
-                    ["run", "start", "--rounds", "10"], in: Deployment.coordinator)
+                    ["run", "start", "--rounds", "6"], in: Deployment.coordinator)
                 try await eventually("the first round is closed") {
                     try await deployment.rounds(in: "north")?.closed ?? 0 >= 1
                 }

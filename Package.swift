@@ -110,6 +110,10 @@ let package = Package(
                 argumentParser,
             ]),
         tests(of: "LungNodules"),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["tally", "Cryptography", "TestSupport"],
+            swiftSettings: settings),
         .executableTarget(
             name: "blob-peer",
             dependencies: [

@@ -7,7 +7,7 @@ extension EndToEnd {
     struct Kills {
         @Test(
             "a coordinator and a site killed in the middle of rounds change no bit of the models",
-            arguments: [UInt64](1...3))
+            arguments: [1, 6, 10] as [UInt64])
         func duringRounds(seed: UInt64) async throws {
             let prepared = try #require(Prepared.current)
             let expected = try await prepared.undisturbed()
@@ -30,6 +30,25 @@ extension EndToEnd {
                 try await deployment.checkAll()
                 #expect(!acknowledged.isEmpty, "seed \(seed)")
                 try await deployment.expectConsents(of: acknowledged, grantedAt: plan.untouched)
+            }
+        }
+
+        @Test("a consent outlives a coordinator that is killed right after the receipt")
+        func afterReceipt() async throws {
+            try await withDeployment(.annotated) { deployment in
+                try await deployment.startAll()
+                let patients = (0..<4).map { "prompt-\($0)" }
+                for patient in patients {
+                    try await deployment.done(
+                        [
+                            "consent", "grant", "--patient", patient, "--purposes", "training",
+                            "--no-wait",
+                        ], in: "north")
+                    try deployment.killNow(Deployment.coordinator)
+                    try await deployment.start(Deployment.coordinator)
+                }
+                try await deployment.checkAll()
+                try await deployment.expectConsents(of: patients, grantedAt: "north")
             }
         }
 

@@ -4,7 +4,7 @@ import Testing
 extension EndToEnd {
     @Suite("Starting and stopping")
     struct Stopping {
-        private static let patience = Duration.seconds(8)
+        private static let patience = Duration.seconds(10)
 
         @Test("SIGTERM ends every worker with 0, also in a run, and the run goes on later")
         func duringRun() async throws {

@@ -146,10 +146,11 @@ package struct Coordinator: Sendable {
         return true
     }
 
-    /// Builds the next block when it is due.
+    /// Builds the next block when it is due; the caller asks at most once a block interval.
     ///
-    /// It is due when the newest one is certified, a block interval has passed, and something
-    /// waits: transactions, a window, or a block with transactions that is not settled yet.
+    /// It is due when the newest one is certified and something waits: transactions, a window, or a
+    /// block with transactions that is not settled yet. A clock that was set back delays nothing:
+    /// the block's time is then one interval after its parent's.
     ///
     /// - Parameters:
     ///   - replica: of the coordinator's own organisation.
@@ -165,7 +166,6 @@ package struct Coordinator: Sendable {
         }
         let interval = UInt64(genesis.agreement.chain.blockIntervalMs)
         let earliest = head.timeMilliseconds + interval
-        guard now >= earliest else { return nil }
         let height = head.height.next
         let due = try openWindows(replica)
         let isSettling = replica.unsettled.contains { $0.block.header.transactionCount > 0 }

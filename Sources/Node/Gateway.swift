@@ -55,6 +55,10 @@ struct Gateway: Sendable {
         case let failure as RemoteFailure:
             response.failure.code = failure.code
         case let refusal as AdmissionRefusal: response.failure.code = refusal.code
+        case BlobError.missing(let digest):
+            response.failure.code = BlobRefusal.blobMissing.rawValue
+            response.failure.message =
+                "blob \(digest) is not at the coordinator; upload it before naming it"
         case let error as ReportError: response.failure.code = error.code
         case is StorageError, is StateFault:
             response.failure.code = "storage"

@@ -29,6 +29,7 @@ package actor NodeCore {
     private var replica: Replica
     private var coordinator: Coordinator?
     private var isStopping = false
+    private var lastProposal: ContinuousClock.Instant?
     /// A proposal that a crash left without a vote.
     private var unfinished: Block?
     private var contributors: [CheckedContinuation<Digest, any Error>] = []
@@ -205,6 +206,7 @@ package actor NodeCore {
             envelope = try Envelope(strictly: bytes, network: genesis.network)
         } catch { throw AdmissionRefusal.malformed(error) }
         if let receipt = try store.receipt(of: envelope.id) { return receipt }
+        try requireBlobs(of: envelope)
         try coordinator.admit(envelope, above: &replica)
         let receipt = try Receipt(
             envelope: envelope.id, acceptedAfter: replica.head.height,
@@ -215,6 +217,22 @@ package actor NodeCore {
         self.coordinator = coordinator
         wake.yield()
         return receipt.wire
+    }
+
+    /// Refuses what names a blob that is not here: no voter could check such an update, and the
+    /// round would never close.
+    private func requireBlobs(of envelope: Envelope) throws {
+        for transaction in envelope.transactions {
+            let named: [Digest?] =
+                switch transaction.body {
+                case .updateSubmit(let body): [Digest(body.update), Digest(body.manifest)]
+                case .referenceOffer(let body): [Digest(body.records)]
+                default: []
+                }
+            for digest in named.compactMap({ $0 }) where !blobs.contains(digest) {
+                throw BlobError.missing(digest)
+            }
+        }
     }
 
     /// Puts the coordinator's own transactions into the next block.
@@ -253,6 +271,8 @@ package actor NodeCore {
             try voteForOwn(block)
             return block.height
         }
+        let interval = Duration.milliseconds(genesis.agreement.chain.blockIntervalMs)
+        if let lastProposal, ContinuousClock.now - lastProposal < interval { return nil }
         let proposal = try coordinator.propose(above: &replica, now: clock())
         self.coordinator = coordinator
         guard let block = proposal else { return nil }
@@ -260,6 +280,7 @@ package actor NodeCore {
             throw HomeError.foreign("another block stands at height \(block.height)")
         }
         self.coordinator?.appended(block)
+        lastProposal = .now
         try voteForOwn(block)
         let own = block.envelopes.last { $0.signer == account }?.id ?? block.hash
         for contributor in contributors { contributor.resume(returning: own) }

@@ -7,15 +7,24 @@ extension EndToEnd {
     struct Kills {
         @Test(
             "a coordinator and a site killed in the middle of rounds change no bit of the models",
-            arguments: [1, 6, 10] as [UInt64])
+            arguments: [6, 10, 25] as [UInt64])
         func duringRounds(seed: UInt64) async throws {
-            let prepared = try #require(Prepared.current)
-            let expected = try await prepared.undisturbed()
+            var random = SplitMix64(seed: seed)
+            let plan = KillPlan(using: &random)
+            print("seed \(seed): \(plan)")
+            for attempt in 1...3 {
+                do {
+                    return try await disturb(by: plan, seed: seed)
+                } catch let late as TooLate where attempt < 3 {
+                    print("seed \(seed), once more: \(late)")
+                }
+            }
+        }
+
+        private func disturb(by plan: KillPlan, seed: UInt64) async throws {
+            let expected = try await #require(Prepared.current).undisturbed()
             try await withDeployment(.annotated) { deployment in
                 try await deployment.startAll()
-                var random = SplitMix64(seed: seed)
-                let plan = KillPlan(using: &random)
-                print("seed \(seed): \(plan)")
                 async let granted = deployment.grantMeanwhile(at: plan.untouched)
                 try await deployment.done(
                     ["run", "start", "--rounds", "\(Prepared.rounds)", "--no-wait"],
@@ -94,6 +103,13 @@ extension EndToEnd {
     }
 }
 
+/// A busy machine ended the run before the kill.
+private struct TooLate: Error, CustomStringConvertible {
+    let kill: KillPlan.Kill
+
+    var description: String { "\(kill) came too late" }
+}
+
 /// Who is killed when, drawn from a seed.
 struct KillPlan: CustomStringConvertible {
     struct Kill: CustomStringConvertible {
@@ -140,8 +156,8 @@ extension Deployment {
         }
         try await Task.sleep(for: kill.delay)
         try killNow(kill.victim)
-        let report = try #require(try await rounds(in: kill.victim))
-        #expect(report.state == "running", "\(kill) came too late")
+        let report = try await rounds(in: kill.victim)
+        guard report?.state == "running" else { throw TooLate(kill: kill) }
         try await Task.sleep(for: kill.pause)
         try await start(kill.victim)
     }

@@ -21,9 +21,9 @@ extension EndToEnd {
                 let behind = try await deployment.status(of: "west")
                 #expect(behind.running == false && behind.settledHeight < more.settledHeight)
                 try await deployment.start("west")
-                try await deployment.checkAll()
                 try await deployment.expectConsents(of: consents, grantedAt: "north")
                 try await deployment.expectConsents(of: ["after"], grantedAt: "east")
+                try await deployment.checkAll()
             }
         }
 
@@ -36,9 +36,9 @@ extension EndToEnd {
                 let consents = try await deployment.grantUntilFull("hub", at: "north")
                 try await deployment.expectFullDisk("hub")
                 try await deployment.start("hub")
-                try await deployment.checkAll()
                 #expect(!consents.isEmpty)
                 try await deployment.expectConsents(of: consents, grantedAt: "north")
+                try await deployment.checkAll()
             }
         }
 

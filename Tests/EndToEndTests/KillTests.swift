@@ -36,9 +36,9 @@ extension EndToEnd {
                 let report = try await deployment.runFinished(in: plan.untouched)
                 #expect(report.rounds.map(\.model) == expected.rounds.map(\.model), "seed \(seed)")
                 #expect(report.rounds.allSatisfy { $0.complete }, "seed \(seed)")
-                try await deployment.checkAll()
                 #expect(!acknowledged.isEmpty, "seed \(seed)")
                 try await deployment.expectConsents(of: acknowledged, grantedAt: plan.untouched)
+                try await deployment.checkAll()
             }
         }
 
@@ -56,8 +56,8 @@ extension EndToEnd {
                     try deployment.killNow(Deployment.coordinator)
                     try await deployment.start(Deployment.coordinator)
                 }
-                try await deployment.checkAll()
                 try await deployment.expectConsents(of: patients, grantedAt: "north")
+                try await deployment.checkAll()
             }
         }
 
@@ -181,13 +181,19 @@ extension Deployment {
     /// Expects patients' consents, granted at a running site, on every replica.
     func expectConsents(of patients: [String], grantedAt site: String) async throws {
         for patient in patients {
+            // After a kill the sites ask again within seconds; a lost consent never comes.
+            try await eventually("\(patient) is on the chain of \(site)") {
+                try await tally("consent", "show", patient, "--format", "json", in: site).status
+                    == 0
+            }
             let known = try await report(ConsentReport.self, "consent", "show", patient, in: site)
             _ = try await together(Self.nodes) { name in
-                let ended = try await self.tally(
-                    "consent", "show", known.patient, "--format", "json", in: name)
-                #expect(ended.status == 0, "\(patient) in \(name): \(ended)")
-                guard ended.status == 0 else { return }
-                #expect(try ConsentReport(json: ended.output).intervals.first?.inForce == true)
+                try await eventually("\(patient) is on the chain of \(name)") {
+                    let ended = try await self.tally(
+                        "consent", "show", known.patient, "--format", "json", in: name)
+                    guard ended.status == 0 else { return false }
+                    return try ConsentReport(json: ended.output).intervals.first?.inForce == true
+                }
             }
         }
     }

@@ -145,7 +145,7 @@ package struct RoundChecker {
         let bound = Double(agreement.training.normBoundMillionths) / 1_000_000
         do throws(UpdateRefusal) {
             _ = try screenedUpdate(delta, base: base, normBound: bound)
-        } catch { throw .refused("the update: \(error)") }
+        } catch { throw .refused("\(error)") }
         guard manifest.entries.count == Int(update.examples) else {
             throw .refused("the manifest names another number of records than the update states")
         }

@@ -1,12 +1,26 @@
 package import Ledger
 
 /// Why an update is refused by name: it never reaches the sum.
-package enum UpdateRefusal: Error, Hashable, Sendable {
+package enum UpdateRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case malformed(SafetensorsError)
     /// A tensor that the model has not (`expected` nil), lacks (`found` nil) or has otherwise.
     case wrongShape(tensor: String, expected: [Int]?, found: [Int]?)
     case notFinite(tensor: String, index: Int)
     case normAboveBound(norm: Double, bound: Double)
+
+    package var description: String {
+        switch self {
+        case .malformed(let error): "the update is no readable safetensors file: \(error)"
+        case .wrongShape(let tensor, nil, _): "the update has a tensor \(tensor), the model none"
+        case .wrongShape(let tensor, _, nil): "the update lacks the model's tensor \(tensor)"
+        case .wrongShape(let tensor, let expected?, let found?):
+            "tensor \(tensor) of the update has shape \(found), the model's has \(expected)"
+        case .notFinite(let tensor, let index):
+            "value \(index) of tensor \(tensor) of the update is not finite"
+        case .normAboveBound(let norm, let bound):
+            "the update's norm is \(norm), above the bound \(bound)"
+        }
+    }
 }
 
 /// Checks an update against the model it changes, before anything is added.

@@ -114,6 +114,9 @@ struct AggregationTests {
         #expect(throws: UpdateRefusal.wrongShape(tensor: "w", expected: [2], found: nil)) {
             try screen(parameters([3, 4], name: "x"), base: base, normBound: 5)
         }
+        #expect(
+            "\(UpdateRefusal.wrongShape(tensor: "w", expected: [2], found: [3]))"
+                == "tensor w of the update has shape [3], the model's has [2]")
         let bytes = try Safetensors(parameters([3, 4])).encoded()
         #expect(try screenedUpdate(bytes, base: base, normBound: 5).flat == [3, 4])
         let cut = Array(bytes.dropLast())

@@ -138,6 +138,9 @@ package nonisolated struct WireBlock: Sendable {
   /// Certificate; empty at height 1
   package var parentCertificate: Data = Data()
 
+  /// Opening; first block of a term above 1, else empty
+  package var opening: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -513,7 +516,7 @@ nonisolated extension WireBlockHeader: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Block"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}signature\0\u{1}envelopes\0\u{3}parent_certificate\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}signature\0\u{1}envelopes\0\u{3}parent_certificate\0\u{1}opening\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -525,6 +528,7 @@ nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 2: try { try decoder.decodeSingularBytesField(value: &self.signature) }()
       case 3: try { try decoder.decodeRepeatedBytesField(value: &self.envelopes) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.parentCertificate) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.opening) }()
       default: break
       }
     }
@@ -543,6 +547,9 @@ nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.parentCertificate.isEmpty {
       try visitor.visitSingularBytesField(value: self.parentCertificate, fieldNumber: 4)
     }
+    if !self.opening.isEmpty {
+      try visitor.visitSingularBytesField(value: self.opening, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -551,6 +558,7 @@ nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.signature != rhs.signature {return false}
     if lhs.envelopes != rhs.envelopes {return false}
     if lhs.parentCertificate != rhs.parentCertificate {return false}
+    if lhs.opening != rhs.opening {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -79,6 +79,16 @@ extension ChangeSet {
     }
 }
 
+/// Checks that a decision could be carried out in a state.
+///
+/// - Throws: what makes it impossible.
+package func check(
+    _ decision: Decision, on state: any StateView, at height: Height
+) throws(Rejection) {
+    var changes = ChangeSet(above: state)
+    try changes.open(decision, height: height)
+}
+
 /// `member.enrol`: a site or the coordinator enrols a reader, developer, patient or treasurer.
 ///
 /// A new reader's stake is advanced by the reserve.

@@ -34,6 +34,8 @@ package struct KeyRing: Sendable {
     /// Of voters only.
     package let vote: SigningKey?
     package let transport: TransportKey
+    /// The signing key of the other set, during a change of keys.
+    package let next: [UInt8]?
 }
 
 /// A member's folder: `keys/`, `genesis.tally`, and on a node `ledger.sqlite` and `blobs/`.
@@ -156,11 +158,35 @@ package struct Home: Sendable {
         return try Member(strictly: bytes)
     }
 
-    package func keyRing(passphrase: String?) throws -> KeyRing {
-        let member = try member()
+    /// The keys of this home.
+    ///
+    /// After `tally key rotate` there are two sets: `keys/` and `keys/next/`. The next one takes the
+    /// place of the present one once the chain lists it.
+    ///
+    /// - Parameters:
+    ///   - passphrase: of the key files; nil when they have none.
+    ///   - listed: the signing key that the chain lists for this account; nil when it lists none.
+    /// - Returns: the keys to sign and connect with, and every vote key that may be needed.
+    /// - Throws: ``HomeError``, or what is wrong with a key file.
+    package func keyRing(passphrase: String?, listed: [UInt8]? = nil) throws -> KeyRing {
+        let present = try keySet(keys, member(), passphrase)
+        guard exists(nextKeys + "/sign.pem") else { return present }
+        let next = try keySet(nextKeys, nextMember(), passphrase)
+        let isNext = listed == next.signing.verifyingKey.bytes
+        let (chosen, other) = isNext ? (next, present) : (present, next)
+        let known = chosen.voteKeys.map(\.verifyingKey)
+        return KeyRing(
+            account: chosen.account, signing: chosen.signing,
+            voteKeys: chosen.voteKeys + other.voteKeys.filter { !known.contains($0.verifyingKey) },
+            transport: chosen.transport, next: other.signing.verifyingKey.bytes)
+    }
+
+    private func keySet(
+        _ folder: String, _ member: Member, _ passphrase: String?
+    ) throws -> KeyRing {
         let remedy = "make keys with `tally key new`"
         func pem(_ name: String) throws -> String {
-            String(decoding: try readSecret("\(keys)/\(name).pem", remedy: remedy), as: UTF8.self)
+            String(decoding: try readSecret("\(folder)/\(name).pem", remedy: remedy), as: UTF8.self)
         }
         let signing = try SigningKey(pem: pem("sign"), passphrase: passphrase)
         let transport = try TransportKey(pem: pem("transport"), passphrase: passphrase)
@@ -168,9 +194,18 @@ package struct Home: Sendable {
             member.voteKey == nil ? nil : try SigningKey(pem: pem("vote"), passphrase: passphrase)
         guard signing.verifyingKey == member.signingKey, transport.publicKey == member.transportKey,
             vote?.verifyingKey == member.voteKey
-        else { throw HomeError.foreign("the keys in \(keys) are not those of \(member.account)") }
+        else { throw HomeError.foreign("the keys in \(folder) are not those of \(member.account)") }
         return KeyRing(
-            account: member.account, signing: signing, vote: vote, transport: transport)
+            account: member.account, signing: signing, voteKeys: vote.map { [$0] } ?? [],
+            transport: transport, next: nil)
+    }
+
+    package var nextKeys: String { keys + "/next" }
+
+    /// The member document of the keys to come.
+    package func nextMember() throws -> Member {
+        let remedy = "make new keys with `tally key rotate`"
+        return try Member(strictly: try read(nextKeys + "/next.member", remedy: remedy))
     }
 
     package func patientsKey() throws -> SealingKey {

@@ -147,7 +147,7 @@ struct SyncService: Service {
 
     /// Fetches, for the opening of a term, blocks of other branches with their ancestors.
     private func fetchMissing(from client: RequestClient) async throws {
-        for hash in try await core.missingForOpening() {
+        for hash in await core.missingForOpening() {
             var chain: [(block: [UInt8], certificate: [UInt8])] = []
             var next = hash
             while await !core.knows(next), chain.count < 1_000 {
@@ -208,7 +208,7 @@ struct ExchangeService: Service {
             }
             try await group.endTogether()
         }
-        await links.follow(try await node.core.followed())
+        await links.follow(await node.core.followed())
     }
 
     private func exchange(with account: AccountID, _ client: RequestClient) async throws {
@@ -285,7 +285,7 @@ struct DutyService: Service {
         guard let directory = try await node.core.changedMembers() else { return }
         node.context.setAllowed(directory.allowed)
         await node.links.update(directory.nodes)
-        await node.links.follow(try await node.core.followed())
+        await node.links.follow(await node.core.followed())
         if try await node.core.awaitsNewKeys() { restart.raise(NewKeys()) }
     }
 

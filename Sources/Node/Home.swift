@@ -120,6 +120,21 @@ package struct Home: Sendable {
         guard !exists(keys + "/sign.pem") else { throw HomeError.exists(file: keys + "/sign.pem") }
         guard !exists(document) else { throw HomeError.exists(file: document) }
         try makeFolders()
+        if account.role == .site {
+            try write(
+                try SealingKey.generate().bytes, to: keys + "/patients.key", secret: true)
+        }
+        let signed = try writeKeys(
+            of: account, endpoint: endpoint, in: keys, passphrase: passphrase
+        ) { try write($0, to: document, secret: false) }
+        return (document, try Member(strictly: signed))
+    }
+
+    /// Makes keys in a folder; the signing key comes last, so that who has it has everything else.
+    private func writeKeys(
+        of account: AccountID, endpoint: String, in folder: String, passphrase: String?,
+        document: ([UInt8]) throws -> Void
+    ) throws -> [UInt8] {
         let signing = try SigningKey.generate()
         let vote = account.role?.votes == true ? try SigningKey.generate() : nil
         let transport = try TransportKey.generate()
@@ -128,21 +143,69 @@ package struct Home: Sendable {
             endpoint: endpoint)
         if let vote {
             try write(
-                Array(try vote.pem(passphrase: passphrase).utf8), to: keys + "/vote.pem",
+                Array(try vote.pem(passphrase: passphrase).utf8), to: folder + "/vote.pem",
                 secret: true)
         }
         try write(
-            Array(try transport.pem(passphrase: passphrase).utf8), to: keys + "/transport.pem",
+            Array(try transport.pem(passphrase: passphrase).utf8), to: folder + "/transport.pem",
             secret: true)
-        if account.role == .site {
-            try write(
-                try SealingKey.generate().bytes, to: keys + "/patients.key", secret: true)
-        }
-        try write(signed, to: document, secret: false)
-        // Last, so that a home with a signing key has everything else.
+        try document(signed)
         try write(
-            Array(try signing.pem(passphrase: passphrase).utf8), to: keys + "/sign.pem",
+            Array(try signing.pem(passphrase: passphrase).utf8), to: folder + "/sign.pem",
             secret: true)
+        return signed
+    }
+
+    /// Makes the keys that are to take the place of the present ones.
+    ///
+    /// - Parameter passphrase: for the key files; nil for none.
+    /// - Returns: the public document, `NAME.next-member`, also kept beside the keys.
+    /// - Throws: ``HomeError``.
+    package func makeNextKeys(passphrase: String?) throws -> (file: String, member: Member) {
+        let own = try member()
+        let document = "\(path)/\(own.account.name).next-member"
+        guard !exists(nextKeys + "/sign.pem") else {
+            throw HomeError.exists(file: nextKeys + "/sign.pem")
+        }
+        try FileManager.default.createDirectory(
+            atPath: nextKeys, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+        let signed = try writeKeys(
+            of: own.account, endpoint: own.endpoint, in: nextKeys, passphrase: passphrase
+        ) {
+            try write($0, to: nextKeys + "/next.member", secret: false)
+            try write($0, to: document, secret: false)
+        }
+        return (document, try Member(strictly: signed))
+    }
+
+    /// Gives up the vote key for ever and makes another one, since what it signed may be lost.
+    ///
+    /// - Parameter passphrase: of the key files.
+    /// - Returns: the public document with the new vote key.
+    /// - Throws: ``HomeError``; a worker that is running is one.
+    package func declareRestored(passphrase: String?) throws -> (file: String, member: Member) {
+        let lock = try HomeLock(self)
+        defer { withExtendedLifetime(lock) {} }
+        let own = try member()
+        let document = "\(path)/\(own.account.name).member"
+        func pem(_ name: String) throws -> String {
+            String(
+                decoding: try readSecret("\(keys)/\(name).pem", remedy: "restore the home's keys"),
+                as: UTF8.self)
+        }
+        let signing = try SigningKey(pem: pem("sign"), passphrase: passphrase)
+        let transport = try TransportKey(pem: pem("transport"), passphrase: passphrase)
+        let vote = try SigningKey.generate()
+        let signed = try signedMember(
+            account: own.account, signing: signing, vote: vote, transport: transport.publicKey,
+            endpoint: own.endpoint)
+        // The old key goes first: whatever happens then, it never votes again.
+        try FileManager.default.removeItem(atPath: keys + "/vote.pem")
+        try write(
+            Array(try vote.pem(passphrase: passphrase).utf8), to: keys + "/vote.pem", secret: true)
+        try FileManager.default.removeItem(atPath: document)
+        try write(signed, to: document, secret: false)
         return (document, try Member(strictly: signed))
     }
 

@@ -29,7 +29,7 @@ package actor NodeCore {
     var replica: Replica
     var coordinator: Coordinator?
     /// What members told each other of terms to come.
-    var news = TermNews()
+    var desk = TermDesk()
     private var isStopping = false
     private var lastProposal: ContinuousClock.Instant?
     /// A proposal that a crash left without a vote.
@@ -68,7 +68,11 @@ package actor NodeCore {
             tree: try store.stateTree())
         for block in try store.pendingBlocks() { try replica.restore(block) }
         self.replica = replica
-        for report in try store.statusReports() { news.keep(report) }
+        for decision in try store.decisions(above: replica.rules.term) {
+            desk.add(decision)
+            for ballot in try store.ballots(for: decision.hash) { desk.add(ballot) }
+        }
+        for report in try store.statusReports() { desk.add(report) }
         guard keys.account.role == .coordinator else { return }
         var coordinator = Coordinator(
             genesis: genesis, account: keys.account, key: keys.signing)
@@ -166,7 +170,7 @@ package actor NodeCore {
             guard member.endedHeight == 0 else { continue }
             directory.add(member.document)
         }
-        for decision in try supportedDecisions() {
+        for decision in supportedDecisions() {
             for member in decision.members { directory.add(member.document) }
         }
         return directory

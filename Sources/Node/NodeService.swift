@@ -94,7 +94,7 @@ private func start(
         context.setAllowed(directory.allowed)
         await links.update(directory.nodes)
     }
-    await links.follow(try await core.followed())
+    await links.follow(await core.followed())
     let worker = try DutyWorker(
         home: home, store: store, blobs: blobs, patients: patients, account: keys.account,
         links: links, logger: logger)

@@ -1,8 +1,9 @@
 import Cryptography
-import Ledger
+package import Ledger
 import Logging
 import Messaging
 import Synchronization
+package import Wire
 
 /// Connections to the other nodes: the coordinator that this one follows, and all who listen.
 ///
@@ -142,4 +143,30 @@ func hintEndpoint(of endpoint: String) throws -> String {
             "the endpoint \"\(endpoint)\" has no port; it must be like tcp://10.0.0.5:7300")
     }
     return "\(endpoint[...colon])\(port + 1)"
+}
+
+/// Members that may connect, and where those listen that other nodes ask.
+package struct MemberDirectory: Sendable {
+    package struct Node: Hashable, Sendable {
+        package let account: AccountID
+        package let endpoint: String
+        package let transportKey: [UInt8]
+    }
+
+    /// CURVE public key (32 bytes) → account.
+    package private(set) var allowed: [[UInt8]: String] = [:]
+    /// Sites and coordinators that listen, by account.
+    package private(set) var nodes: [AccountID: Node] = [:]
+
+    package init() {}
+
+    /// Adds a member; a later document of an account stands beside the earlier one's key.
+    package mutating func add(_ document: WireMemberDocument) {
+        guard let account = AccountID(document.account) else { return }
+        let key = [UInt8](document.transportKey)
+        allowed[key] = account.text
+        guard account.role?.votes == true, !document.endpoint.isEmpty else { return }
+        nodes[account] = Node(
+            account: account, endpoint: document.endpoint, transportKey: key)
+    }
 }

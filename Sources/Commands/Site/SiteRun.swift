@@ -4,7 +4,8 @@ import Node
 extension Tally {
     struct SiteCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "site", abstract: "Run a site's worker.", subcommands: [Run.self])
+            commandName: "site", abstract: "Run a site's worker, or declare it restored.",
+            subcommands: [Run.self, Restore.self])
 
         struct Run: AsyncParsableCommand {
             static let configuration = CommandConfiguration(

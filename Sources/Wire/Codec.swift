@@ -104,3 +104,4 @@ extension WireEvidence: WireValue {}
 extension WireSettlementProof: WireValue {}
 extension WireTermLink: WireValue {}
 extension WireEvidenceState: WireValue {}
+extension WireOffence: WireValue {}

@@ -25,6 +25,8 @@ package struct Tally: AsyncParsableCommand {
                 name: "Services:",
                 subcommands: [CoordinatorCommand.self, SiteCommand.self, RunCommand.self]),
             CommandGroup(
+                name: "Governance:", subcommands: [Governance.self]),
+            CommandGroup(
                 name: "Data and consent:", subcommands: [Consent.self, DataCommand.self]),
             CommandGroup(
                 name: "Annotation:",

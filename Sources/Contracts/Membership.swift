@@ -79,6 +79,16 @@ extension ChangeSet {
     }
 }
 
+/// Checks that a decision could be carried out in a state.
+///
+/// - Throws: what makes it impossible.
+package func check(
+    _ decision: Decision, on state: any StateView, at height: Height
+) throws(Rejection) {
+    var changes = ChangeSet(above: state)
+    try changes.open(decision, height: height)
+}
+
 /// `member.enrol`: a site or the coordinator enrols a reader, developer, patient or treasurer.
 ///
 /// A new reader's stake is advanced by the reserve.
@@ -99,7 +109,10 @@ func enrol(
         rule: MoneyRule.stake, call)
 }
 
-/// `member.rekey`: new keys of a member that does not vote, from itself or its organisation.
+/// `member.rekey`: new keys of a member that does not vote, signed with its old one.
+///
+/// Its organisation may not send it: whoever holds the keys holds the money. Who lost a key gets a
+/// new one by a decision of the voters.
 func rekey(
     _ body: WireMemberRekey, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
@@ -107,24 +120,19 @@ func rekey(
     do {
         member = try Member(strictly: [UInt8](body.member))
     } catch { throw .memberMalformed }
-    try requireCharge(of: member.account, call, &changes)
+    try call.require(member.account.role?.votes == false, else: .notAFoundingRole)
+    try call.require(call.signer == member.account, else: .notPermitted)
     try changes.rekey(member)
 }
 
-/// `member.revoke`: ends the keys of a member that does not vote.
+/// `member.revoke`: ends the keys of a member that does not vote; from itself or its organisation.
 func revoke(
     _ body: WireMemberRevoke, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
     guard let account = AccountID(body.account) else { throw .malformedField }
-    try requireCharge(of: account, call, &changes)
-    try changes.end(account, height: call.context.height)
-}
-
-private func requireCharge(
-    of account: AccountID, _ call: Call, _ changes: inout ChangeSet
-) throws(Rejection) {
     try call.require(account.role?.votes == false, else: .notAFoundingRole)
     guard let state = changes.activeMember(account) else { throw .unknownAccount }
     try call.require(
         call.signer == account || call.signer.text == state.organisation, else: .notPermitted)
+    try changes.end(account, height: call.context.height)
 }

@@ -81,6 +81,12 @@ package struct Replica: Sendable {
             .sorted { ($0.tip.slot, $0.tip.hash) < ($1.tip.slot, $1.tip.hash) }
     }
 
+    /// The certificate of the settled block, which a child carries.
+    package var certificateOfSettled: Certificate? {
+        if let highest = journal.highest, highest.block == settled.hash { return highest }
+        return unsettled.first?.block.parentCertificate
+    }
+
     /// What a transaction may know in the block after the head.
     package var nextContext: BlockContext {
         BlockContext(network: network, terms: head.terms, height: head.height.next)

@@ -38,6 +38,9 @@ package enum TermFault: Error, Hashable, Sendable, CustomStringConvertible {
 /// A decision states what is to be, not what is to change: coordinator and voters in full, members
 /// that enter or have new keys, accounts that leave, the agreement when it changes.
 package struct Decision: Hashable, Sendable {
+    /// The highest number; people never get there, and it fits wherever a number is kept.
+    package static let lastTerm = UInt64(UInt32.max)
+
     package let bytes: [UInt8]
     package let hash: Digest
     package let term: Term
@@ -53,7 +56,7 @@ package struct Decision: Hashable, Sendable {
     package init(strictly bytes: [UInt8], network: NetworkID) throws(TermFault) {
         let wire: WireDecision
         do { wire = try WireDecision(strictly: bytes) } catch { throw .malformed(error) }
-        guard wire.term > Term.first.value else { throw .badField("term") }
+        guard (2...Self.lastTerm).contains(wire.term) else { throw .badField("term") }
         guard let coordinator = AccountID(wire.coordinator), coordinator.role == .coordinator
         else { throw .badField("coordinator") }
         guard let key = VerifyingKey(wire.coordinatorKey) else {

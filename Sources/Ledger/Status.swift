@@ -115,7 +115,8 @@ package struct Opening: Hashable, Sendable {
         hash = payloadHash(.opening, network: network, bytes)
     }
 
-    private static func precedes(_ lhs: Status, _ rhs: Status) -> Bool {
+    /// Ascending by voter, then by signature.
+    package static func precedes(_ lhs: Status, _ rhs: Status) -> Bool {
         guard lhs.voter == rhs.voter else { return lhs.voter < rhs.voter }
         return lhs.signature.bytes.lexicographicallyPrecedes(rhs.signature.bytes)
     }

@@ -45,7 +45,9 @@ package struct TermHistory: Hashable, Sendable {
     ///   - genesis: of the network.
     ///   - openings: of the terms above 1, with the heights of their first blocks, ascending.
     ///   - height: of the newest block.
-    package init(genesis: Genesis, openings: [(height: Height, opening: Opening)], upTo height: Height) {
+    package init(
+        genesis: Genesis, openings: [(height: Height, opening: Opening)], upTo height: Height
+    ) {
         self.init(genesis: genesis)
         var next = Height(1)
         let starts = openings.map(\.height) + [height.next]

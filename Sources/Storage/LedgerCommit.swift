@@ -1,5 +1,5 @@
 package import Contracts
-import Cryptography
+package import Cryptography
 import Foundation
 import GRDB
 package import Ledger
@@ -219,6 +219,15 @@ extension LedgerStore {
                 Data(envelope.id.bytes), Data(receipt),
                 isSettled == true ? nil : Data(envelope.bytes),
             ])
+        }
+    }
+
+    /// Forgets an envelope that can never be ordered, such as one that expired.
+    package func giveUp(_ envelope: Digest) throws {
+        try write { db in
+            try db.cachedStatement(
+                sql: "DELETE FROM accepted WHERE hash = ? AND envelope IS NOT NULL"
+            ).execute(arguments: [Data(envelope.bytes)])
         }
     }
 }

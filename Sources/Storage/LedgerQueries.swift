@@ -56,6 +56,16 @@ extension LedgerStore {
                 genesis: genesis, openings: try openings(), upTo: Height(height)))
     }
 
+    /// What the settled chain lists for a member; nil when it is none, or has left.
+    package func listedMember(_ account: AccountID) throws -> WireMemberDocument? {
+        let key = StateKey(.members, Array(account.text.utf8))
+        guard let bytes = try SQLiteState(self).value(at: key) else { return nil }
+        do {
+            let member = try WireMemberState(strictly: bytes)
+            return member.endedHeight == 0 ? member.document : nil
+        } catch { throw damaged("table state, member \(account): \(error)") }
+    }
+
     /// The terms of the settled chain, each with the height of its first block.
     package func terms() throws -> TermHistory { try tip().terms }
 
@@ -140,7 +150,7 @@ extension LedgerStore {
         let rows = try read { db in
             try Data.fetchAll(
                 db, sql: "SELECT content FROM decisions WHERE term > ? ORDER BY term, hash",
-                arguments: [term.value])
+                arguments: [Int64(clamping: term.value)])
         }
         return try rows.map { bytes in
             do {
@@ -189,6 +199,16 @@ extension LedgerStore {
         try blocks(sql: "SELECT block FROM proposals ORDER BY term, height", table: "proposals")
     }
 
+    /// Whether this coordinator appended a first block of a term.
+    package func hasFirstProposal(of term: Term) throws -> Bool {
+        try read { db in
+            try Bool.fetchOne(
+                db,
+                sql: "SELECT EXISTS (SELECT 1 FROM proposals WHERE isFirst = 1 AND term = ?)",
+                arguments: [Int64(clamping: term.value)]) == true
+        }
+    }
+
     private func blocks(sql: String, table: String) throws -> [Block] {
         let rows = try read { db in try Data.fetchAll(db, sql: sql) }
         return try rows.map { bytes in
@@ -202,7 +222,7 @@ extension LedgerStore {
         let bytes = try read { db in
             try Data.fetchOne(
                 db.cachedStatement(sql: "SELECT content FROM votes WHERE term = ? AND height = ?"),
-                arguments: [slot.term.value, slot.height.value])
+                arguments: [Int64(clamping: slot.term.value), Int64(clamping: slot.height.value)])
         }
         guard let bytes else { return nil }
         do {
@@ -236,12 +256,24 @@ extension LedgerStore {
         } catch { throw damaged("table accepted: \(error)") }
     }
 
+    /// The hash of a settled block; of genesis the network's id.
+    package func hash(at height: Height) throws -> Digest? {
+        guard height > .genesis else { return genesis.network.digest }
+        let bytes = try read { db in
+            try Data.fetchOne(
+                db.cachedStatement(sql: "SELECT hash FROM blocks WHERE height = ?"),
+                arguments: [Int64(clamping: height.value)])
+        }
+        return bytes.flatMap { Digest($0) }
+    }
+
     /// A settled block, put together again from its parts; nil when there is none.
     package func block(at height: Height) throws -> Block? {
         let parts = try read { db -> (Row, [Data])? in
             guard
                 let row = try Row.fetchOne(
-                    db, sql: "SELECT * FROM blocks WHERE height = ?", arguments: [height.value])
+                    db, sql: "SELECT * FROM blocks WHERE height = ?",
+                    arguments: [Int64(clamping: height.value)])
             else { return nil }
             let envelopes = try Data.fetchAll(
                 db, sql: "SELECT content FROM envelopes WHERE height = ? ORDER BY id",

@@ -39,7 +39,7 @@ package nonisolated struct WireSubmitRequest: Sendable {
   package init() {}
 }
 
-/// The block that follows the one at this slot and hash, whatever its stage.
+/// The block that follows the one at this height and hash, whatever its stage.
 package nonisolated struct WireNextBlockRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -560,6 +560,12 @@ package nonisolated struct WireBlockResponse: Sendable {
 
   /// empty: there is none yet
   package var block: Data = Data()
+
+  /// the block asked for is not of this node's chain
+  package var otherBranch: Bool = false
+
+  /// of the block, when this node knows one
+  package var certificate: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1962,7 +1968,7 @@ nonisolated extension WireStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireBlockResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BlockResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{3}other_branch\0\u{1}certificate\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1971,6 +1977,8 @@ nonisolated extension WireBlockResponse: SwiftProtobuf.Message, SwiftProtobuf._M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.block) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.otherBranch) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.certificate) }()
       default: break
       }
     }
@@ -1980,11 +1988,19 @@ nonisolated extension WireBlockResponse: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.block.isEmpty {
       try visitor.visitSingularBytesField(value: self.block, fieldNumber: 1)
     }
+    if self.otherBranch != false {
+      try visitor.visitSingularBoolField(value: self.otherBranch, fieldNumber: 2)
+    }
+    if !self.certificate.isEmpty {
+      try visitor.visitSingularBytesField(value: self.certificate, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireBlockResponse, rhs: WireBlockResponse) -> Bool {
     if lhs.block != rhs.block {return false}
+    if lhs.otherBranch != rhs.otherBranch {return false}
+    if lhs.certificate != rhs.certificate {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -20,8 +20,8 @@ extension Tally {
             @OptionGroup var options: ServiceOptions
 
             func run() async throws {
-                try await runCoordinator(
-                    home: options.homeOptions.open(), passphrase: passphrase(),
+                try await runNode(
+                    home: options.homeOptions.open(), role: .coordinator, passphrase: passphrase(),
                     logger: options.logger)
             }
         }

@@ -68,7 +68,8 @@ private struct PromisedEnvelope {
         do {
             header = try WireEnvelopeHeader(strictly: [UInt8](body.envelopeHeader))
         } catch { throw .badPart("envelope's header", "\(error)") }
-        guard let envelope = Digest(receipt.envelope), let block = Digest(receipt.acceptedAfterBlock),
+        guard let envelope = Digest(receipt.envelope),
+            let block = Digest(receipt.acceptedAfterBlock),
             let signature = Signature(outer.signature), let signer = AccountID(header.signer)
         else { throw .badPart("receipt", "a field is not well formed") }
         guard payloadHash(.envelope, network: network, [UInt8](body.envelopeHeader)) == envelope
@@ -123,20 +124,22 @@ private struct PromisedEnvelope {
             guard other.signer != signer || other.header.sequence < sequence else {
                 throw .provesNothing("the signer used the sequence for another envelope")
             }
-            guard !other.transactions.contains(where: changesKeys) else {
+            guard !other.transactions.contains(where: { changesKeys($0, by: other.signer) }) else {
                 throw .provesNothing("the signer's keys changed in block \(block.height)")
             }
         }
     }
 
-    /// Whether a transaction would give the signer other keys, or none.
+    /// Whether a transaction may give the signer other keys, or none.
     ///
-    /// A rejected one counts as well, for outcomes are not shown here: who is in doubt goes free.
-    private func changesKeys(_ transaction: WireTransaction) -> Bool {
-        switch transaction.body {
-        case .memberRekey(let body):
-            (try? Member(strictly: [UInt8](body.member)))?.account == signer
-        case .memberRevoke(let body): body.account == signer.text
+    /// Keys of voters change with the term only. A rejected transaction counts as well, for outcomes
+    /// are not shown here: who is in doubt goes free.
+    private func changesKeys(_ transaction: WireTransaction, by sender: AccountID) -> Bool {
+        guard signer.role?.votes != true else { return false }
+        return switch transaction.body {
+        case .memberRekey: sender == signer
+        case .memberRevoke(let body):
+            body.account == signer.text && (sender == signer || sender.role?.votes == true)
         default: false
         }
     }

@@ -80,8 +80,7 @@ package struct Evidence: Hashable, Sendable {
 
     /// What the evidence convicts its offender of.
     ///
-    /// - Parameters:
-    ///   - isKey: whether a key is, or was, one of an account's own; what the checker trusts.
+    /// - Parameter isKey: whether a key is, or was, one of an account's own; what the checker trusts.
     /// - Returns: the offence.
     /// - Throws: why it proves nothing.
     package func offence(

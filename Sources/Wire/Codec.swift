@@ -105,3 +105,4 @@ extension WireSettlementProof: WireValue {}
 extension WireTermLink: WireValue {}
 extension WireEvidenceState: WireValue {}
 extension WireOffence: WireValue {}
+extension WireSettledTransaction: WireValue {}

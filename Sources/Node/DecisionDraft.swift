@@ -1,6 +1,7 @@
-import Contracts
+package import Contracts
+import Cryptography
 package import Ledger
-import Storage
+package import Storage
 package import Wire
 
 /// What is to change in the next term; the rest stays as it is.

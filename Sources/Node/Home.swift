@@ -31,8 +31,8 @@ package enum HomeError: Error, Hashable, Sendable, CustomStringConvertible {
 package struct KeyRing: Sendable {
     package let account: AccountID
     package let signing: SigningKey
-    /// Of voters only.
-    package let vote: SigningKey?
+    /// Of voters only: the present one, and during a change the one to come.
+    package let voteKeys: [SigningKey]
     package let transport: TransportKey
     /// The signing key of the other set, during a change of keys.
     package let next: [UInt8]?

@@ -107,7 +107,7 @@ package actor NodeCore {
         var status = WireStatusResponse()
         status.network = data(genesis.network.digest.bytes)
         status.account = account.text
-        status.term = replica.term.value
+        status.term = replica.rules.term.value
         status.headHeight = replica.head.height.value
         status.settledHeight = replica.settled.height.value
         status.headHash = data(replica.head.hash.bytes)

@@ -1,5 +1,5 @@
-import Contracts
-import Cryptography
+package import Contracts
+package import Cryptography
 import Federation
 import Foundation
 package import Ledger
@@ -124,7 +124,7 @@ extension NodeCore {
             [terms.newest.coordinatorKey]
             + desk.decisions(above: terms.newest.term).map(\.coordinatorKey)
         let receipt = coordinators.lazy.compactMap {
-            Receipt(wire, coordinator: $0, network: genesis.network)
+            Receipt(wire, coordinator: $0, network: self.genesis.network)
         }.first
         guard let receipt, receipt.envelope == envelope.id else {
             throw GovernanceRefusal.foreignReceipt

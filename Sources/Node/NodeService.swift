@@ -2,7 +2,7 @@ import Contracts
 import Cryptography
 import Federation
 import Foundation
-import Ledger
+package import Ledger
 package import Logging
 import Messaging
 import ServiceLifecycle

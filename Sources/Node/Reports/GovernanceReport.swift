@@ -1,7 +1,7 @@
 import Contracts
 import Cryptography
 package import Ledger
-import Storage
+package import Storage
 
 /// A term of the chain.
 package struct TermEntry: Codable, Sendable {

@@ -34,7 +34,7 @@ package struct Vote: Hashable, Sendable {
         self.slot = slot
         self.block = block
         signature = try key.sign(
-            payload(.vote, network: network, statement(slot: slot, block: block)))
+            payload(.vote, network: network, voteStatement(slot: slot, block: block)))
     }
 
     fileprivate init(_ entry: Certificate.Entry, slot: Slot, block: Digest) {
@@ -64,9 +64,12 @@ package struct Vote: Hashable, Sendable {
         }
     }
 
+    /// The bytes that were signed.
+    var statement: [UInt8] { voteStatement(slot: slot, block: block) }
+
     package func encoded() -> [UInt8] {
         var wire = WireVote()
-        wire.statement = data(statement(slot: slot, block: block))
+        wire.statement = data(statement)
         wire.voter = voter.text
         wire.signature = data(signature.bytes)
         return wire.encoded()
@@ -82,13 +85,12 @@ package struct Vote: Hashable, Sendable {
     }
 
     package func isSigned(by key: VerifyingKey, network: NetworkID) -> Bool {
-        key.verifies(
-            signature, of: payload(.vote, network: network, statement(slot: slot, block: block)))
+        key.verifies(signature, of: payload(.vote, network: network, statement))
     }
 }
 
 /// The signed bytes of a vote.
-private func statement(slot: Slot, block: Digest) -> [UInt8] {
+private func voteStatement(slot: Slot, block: Digest) -> [UInt8] {
     var wire = WireVoteStatement()
     wire.term = slot.term.value
     wire.height = slot.height.value
@@ -169,7 +171,7 @@ package struct Certificate: Hashable, Sendable {
     ///
     /// Every signature must be good; one counts for each set that lists the key that made it.
     package func verify(by sets: [VoterSet], network: NetworkID) throws(VoteFault) {
-        let message = payload(.vote, network: network, statement(slot: slot, block: block))
+        let message = payload(.vote, network: network, voteStatement(slot: slot, block: block))
         var counted = sets.map { _ in Set<AccountID>() }
         // The same key in two sets is checked once.
         var good: [Entry: VerifyingKey] = [:]

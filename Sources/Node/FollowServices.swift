@@ -192,11 +192,13 @@ struct ExchangeService: Service {
 
     func run() async throws {
         try await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                try await exchange()
-                try await handInAgain()
-                try await Task.sleep(for: Self.heartbeat)
-            }
+            do {
+                while !Task.isCancelled {
+                    try await exchange()
+                    try await handInAgain()
+                    try await Task.sleep(for: Self.heartbeat)
+                }
+            } catch is CancellationError {}
         }
     }
 

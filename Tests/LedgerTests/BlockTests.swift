@@ -123,6 +123,7 @@ struct BlockTests {
             $0.slot = Slot(term: .first, height: Height(1))
             $0.previous = network.digest
             $0.parentCertificate = .zero
+            $0.opening = network.digest
         }
         #expect(try Block(strictly: first.bytes, network: network) == first)
         let without = try block(certificate: .some(nil)) { $0.parentCertificate = .zero }

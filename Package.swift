@@ -84,6 +84,10 @@ let package = Package(
         .executableTarget(
             name: "lung-nodules", dependencies: ["LungNodules", argumentParser],
             path: "Simulations/LungNodules/Tool", swiftSettings: settings),
+        .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),
+        .target(
+            name: "Processes", dependencies: ["CSpawn"], path: "Tests/Processes",
+            swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -102,7 +106,8 @@ let package = Package(
             ["Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire", grdb]),
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),
-        tests(of: "Node", ["Cryptography", "Messaging", "Storage", "Wire", logging]),
+        tests(
+            of: "Node", ["Cryptography", "Messaging", "Processes", "Storage", "Wire", logging]),
         tests(
             of: "Commands",
             [
@@ -112,13 +117,13 @@ let package = Package(
         tests(of: "LungNodules"),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["tally", "Cryptography", "TestSupport"],
+            dependencies: ["tally", "Cryptography", "Processes", "TestSupport"],
             swiftSettings: settings),
         .executableTarget(
             name: "blob-peer",
             dependencies: [
-                "CZeroMQ", "Cryptography", "Messaging", "Node", "Storage", "Wire", argumentParser,
-                logging,
+                "CZeroMQ", "Cryptography", "Messaging", "Node", "Processes", "Storage", "Wire",
+                argumentParser, logging,
             ],
             path: "Tests/BlobPeer", swiftSettings: settings),
     ]

@@ -1,6 +1,6 @@
 import Foundation
+import Processes
 import Synchronization
-import TestSupport
 
 /// A coordinator and three sites as real processes, in a folder that is theirs alone.
 ///
@@ -11,8 +11,8 @@ final class Deployment: Sendable {
     static let nodes = [coordinator] + sites
 
     let folder: String
-    private let running = Mutex<[String: TallyProcess]>([:])
-    private let commands = Mutex<[TallyProcess]>([])
+    private let running = Mutex<[String: ChildProcess]>([:])
+    private let commands = Mutex<[ChildProcess]>([])
     private let started = Atomic<Int>(0)
 
     /// - Parameter folder: exists, and is removed by whoever made it.
@@ -67,15 +67,15 @@ final class Deployment: Sendable {
     }
 
     /// Starts a worker without waiting for it.
-    func launch(_ name: String, fileLimit: Int? = nil) throws -> TallyProcess {
-        let process = try TallyProcess(
+    func launch(_ name: String, fileLimit: Int? = nil) throws -> ChildProcess {
+        let process = try startTally(
             Self.arguments(name, home: home(name)), output: outputPath(name),
             fileLimit: fileLimit)
         running.withLock { $0[name] = process }
         return process
     }
 
-    func service(_ name: String) throws -> TallyProcess {
+    func service(_ name: String) throws -> ChildProcess {
         guard let process = running.withLock({ $0[name] }) else {
             throw Unexpected(description: "\(name) was never started")
         }
@@ -112,14 +112,17 @@ final class Deployment: Sendable {
     /// Kills whatever still runs.
     func killAll() {
         let processes = running.withLock { Array($0.values) } + commands.withLock { $0 }
-        for process in processes { process.killNow() }
+        for process in processes { process.signal(SIGKILL) }
+        for process in processes {
+            do { try process.killNow() } catch { print(error) }
+        }
     }
 
     // MARK: commands
 
     /// Starts a command in a home and does not wait for its end.
-    func begin(_ arguments: [String], in name: String) throws -> TallyProcess {
-        let process = try TallyProcess(
+    func begin(_ arguments: [String], in name: String) throws -> ChildProcess {
+        let process = try startTally(
             arguments + ["--home", home(name)],
             output: outputPath(arguments.prefix(2).joined(separator: "-").filter { $0 != "/" }))
         commands.withLock { commands in

@@ -1,4 +1,5 @@
 import Foundation
+import Processes
 import TestSupport
 import Testing
 
@@ -74,7 +75,7 @@ extension EndToEnd {
                     ).items.map(\.state)
                     return states.count == own && states.allSatisfy { $0 == "wait" }
                 }
-                killed.killNow()
+                try killed.killNow()
                 let reports = try await deployment.annotate()
                 for report in reports {
                     #expect(report.rejected.isEmpty && report.missed == 0)

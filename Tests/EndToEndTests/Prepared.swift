@@ -131,5 +131,5 @@ struct PreparedDeployment: SuiteTrait, TestScoping {
 }
 
 /// Real processes and sockets; one test at a time, since all copies use the same ports.
-@Suite("End to end", .serialized, PreparedDeployment())
+@Suite("End to end", .serialized, .timeLimit(.minutes(5)), PreparedDeployment())
 enum EndToEnd {}

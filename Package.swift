@@ -37,7 +37,11 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let package = Package(
     name: "tally",
     platforms: [.macOS(.v15)],
-    products: [.executable(name: "tally", targets: ["tally"])],
+    products: [
+        .executable(name: "tally", targets: ["tally"]),
+        // For the crash tests, which load it into workers.
+        .library(name: "tally-faults", type: .dynamic, targets: ["FaultInjection"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
@@ -88,6 +92,10 @@ let package = Package(
         .target(
             name: "Processes", dependencies: ["CSpawn"], path: "Tests/Processes",
             swiftSettings: settings),
+        .target(name: "FaultInjection", path: "Tests/FaultInjection"),
+        .target(
+            name: "Deployments", dependencies: ["Processes", "TestSupport"],
+            path: "Tests/Deployments", swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -117,7 +125,7 @@ let package = Package(
         tests(of: "LungNodules"),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["tally", "Cryptography", "Processes", "TestSupport"],
+            dependencies: ["tally", "Cryptography", "Deployments", "Processes", "TestSupport"],
             swiftSettings: settings),
         .executableTarget(
             name: "blob-peer",

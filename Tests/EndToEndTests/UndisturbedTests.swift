@@ -1,4 +1,5 @@
 import Cryptography
+import Deployments
 import Foundation
 import Processes
 import Testing
@@ -26,11 +27,9 @@ extension EndToEnd {
                 let disputed = records.count { $0.grades == [1, 3, 5] }
                 for name in Deployment.nodes {
                     let items = try await deployment.status(of: name).items
-                    #expect(
-                        items
-                            == StatusReport.Items(
-                                open: 0, approved: records.count - disputed, disputed: disputed,
-                                tooFew: 0))
+                    #expect(items.open == 0 && items.tooFew == 0)
+                    #expect(items.disputed == disputed)
+                    #expect(items.approved == records.count - disputed)
                 }
             }
         }

@@ -31,6 +31,8 @@ actor DutyWorker {
     private let client: RequestClient?
     private var coalitions: CoalitionFiles
     private var references: [UInt32: AssembledReference] = [:]
+    /// The newest run and its closed rounds, when all blobs of the chain were last seen here.
+    private var complete: (run: UInt32, closed: UInt32)?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -264,6 +266,24 @@ actor DutyWorker {
     }
 
     // MARK: blobs
+
+    /// Fetches what the chain names and this site has not: a round may have closed without it.
+    func fetchMissing() async throws {
+        guard client != nil else { return }
+        var changes = ChangeSet(above: state)
+        let run = changes.newestRun()
+        let closed = changes.run(run)?.closed ?? 0
+        if let fault = changes.fault { throw fault }
+        if let complete, complete == (run, closed) { return }
+        for blob in try namedBlobs(in: state) where !blobs.contains(blob.digest) {
+            do { try await fetch(blob.digest.bytes) } catch let refusal as RemoteFailure {
+                logger.warning(
+                    "a blob of the chain is not to be had here",
+                    metadata: ["blob": "\(blob.name)", "reason": "\(refusal)"])
+            }
+        }
+        complete = (run, closed)
+    }
 
     private func send(_ digest: Digest) async throws {
         guard let client else { return }

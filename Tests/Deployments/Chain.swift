@@ -23,9 +23,11 @@ extension Deployment {
     }
 
     /// Waits until the newest run is over, as a node sees it.
-    package func runFinished(in name: String) async throws -> RoundsReport {
+    package func runFinished(
+        in name: String, within time: Duration = .seconds(120)
+    ) async throws -> RoundsReport {
         var report: RoundsReport?
-        try await eventually("the run ends", within: .seconds(120), every: .milliseconds(100)) {
+        try await eventually("the run ends", within: time, every: .milliseconds(100)) {
             report = try await self.rounds(in: name)
             return report?.state == "finished"
         }
@@ -40,6 +42,8 @@ extension Deployment {
         return try RoundsReport(json: ended.output)
     }
 
+    private static let missing = "is not in this store"
+
     /// What is wrong with the nodes' chains, once they are at rest; nothing, when all is well.
     ///
     /// All must have one chain that is sound, whose training replays to the same bits and whose
@@ -51,10 +55,15 @@ extension Deployment {
             hashes.count == 1 ? [] : ["the nodes settled different blocks at the common height"]
         let found = try await together(Self.nodes) { name in
             var faults: [String] = []
-            for command in ["verify", "replay"] {
-                let ended = try await self.tally(command, "--format", "json", in: name)
-                if ended.status != 0 { faults.append("\(command) in \(name): \(ended)") }
+            let verified = try await self.tally("verify", "--format", "json", in: name)
+            if verified.status != 0 { faults.append("verify in \(name): \(verified)") }
+            // A site that missed the end of the run may still be fetching its blobs.
+            var replayed = try await self.tally("replay", "--format", "json", in: name)
+            for _ in 0..<20 where replayed.status != 0 && replayed.output.contains(Self.missing) {
+                try await Task.sleep(for: .seconds(1))
+                replayed = try await self.tally("replay", "--format", "json", in: name)
             }
+            if replayed.status != 0 { faults.append("replay in \(name): \(replayed)") }
             let supply = try await self.report(SupplyReport.self, "supply", in: name)
             if !supply.balanced || supply.issued != supply.held
                 || supply.issued != "1000000.000000"

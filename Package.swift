@@ -128,6 +128,10 @@ let package = Package(
             dependencies: ["tally", "Cryptography", "Deployments", "Processes", "TestSupport"],
             swiftSettings: settings),
         .executableTarget(
+            name: "crash-hunt",
+            dependencies: ["tally", "FaultInjection", "Deployments", argumentParser],
+            path: "Tests/CrashHunt", swiftSettings: settings),
+        .executableTarget(
             name: "blob-peer",
             dependencies: [
                 "CZeroMQ", "Cryptography", "Messaging", "Node", "Processes", "Storage", "Wire",

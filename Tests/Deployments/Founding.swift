@@ -64,7 +64,8 @@ package enum Study {
             + records(of: site).map { "\(site)/\($0.name),\($0.grades[reader - 1])\n" }.joined()
     }
 
-    /// Blocks of 50 ms; a round waits for 30 s, so that a site that is restarted still takes part.
+    /// Blocks of 50 ms; a round waits for half an hour, so that a site that is killed again and again
+    /// still takes part.
     package static let agreement = """
         study: synthetic
         chain:
@@ -95,7 +96,7 @@ package enum Study {
           l2: "0"
           seed: 1
           normBound: "100"
-          roundDeadline: 600
+          roundDeadline: 36000
           aggregation: fedavg
           utility: concordance
         rewards:
@@ -118,7 +119,7 @@ extension Deployment {
     }
 
     /// Makes all keys, founds the network and lets everybody join; no process is left running.
-    package func found(agreement: String = Study.agreement) async throws {
+    package func found() async throws {
         try FileManager.default.createDirectory(
             atPath: "\(folder)/logs", withIntermediateDirectories: true)
         let port = try freePorts(2 + Self.sites.count)
@@ -133,7 +134,7 @@ extension Deployment {
         let members = (Self.sites + ["model-team"]).flatMap {
             ["--member", "\(home($0))/\($0).member"]
         }
-        let agreement = try file("agreement.yaml", agreement)
+        let agreement = try file("agreement.yaml", Study.agreement)
         try await done(["network", "init", agreement] + members, in: Self.coordinator)
         for site in Self.sites {
             try await done(

@@ -21,17 +21,13 @@ package actor Prepared {
 
     /// Founds, registers and annotates.
     ///
-    /// - Parameters:
-    ///   - agreement: of the consortium.
-    ///   - rounds: of the undisturbed run.
+    /// - Parameter rounds: of the undisturbed run.
     /// - Returns: a deployment to copy; ``remove()`` deletes it.
     /// - Throws: whatever went wrong.
-    package static func founded(
-        agreement: String = Study.agreement, rounds: Int = rounds
-    ) async throws -> Prepared {
+    package static func founded(rounds: Int = rounds) async throws -> Prepared {
         let prepared = Prepared(rounds: rounds)
         do {
-            try await prepared.found(agreement)
+            try await prepared.found()
         } catch {
             await prepared.remove()
             throw error
@@ -55,13 +51,13 @@ package actor Prepared {
         return Deployment(folder: path)
     }
 
-    private func found(_ agreement: String) async throws {
+    private func found() async throws {
         let path = path(.registered)
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true)
         let registered = Deployment(folder: path)
         defer { registered.killAll() }
-        try await registered.found(agreement: agreement)
+        try await registered.found()
         try await registered.startAll()
         try await registered.register()
         try await registered.stopAll()
@@ -101,15 +97,15 @@ package actor Prepared {
     }
 
     /// A copy in which a test may do what it likes; its processes end with the call.
-    package func withCopy(
-        of stage: Stage, _ body: @Sendable (Deployment) async throws -> Void
-    ) async throws {
+    package func withCopy<Value: Sendable>(
+        of stage: Stage, _ body: @Sendable (Deployment) async throws -> Value
+    ) async throws -> Value {
         if stage == .trained { _ = try await undisturbed() }
         let deployment = try copy(stage, to: "copy")
         defer {
             deployment.killAll()
             try? FileManager.default.removeItem(atPath: deployment.folder)
         }
-        try await body(deployment)
+        return try await body(deployment)
     }
 }

@@ -39,6 +39,7 @@ package struct RoundsReport: Decodable, Sendable {
         package let rollCall: [Answer]
     }
 
+    package let run: Int
     package let state: String
     package let opened: Int
     package let closed: Int

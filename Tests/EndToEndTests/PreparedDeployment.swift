@@ -29,5 +29,5 @@ struct PreparedDeployment: SuiteTrait, TestScoping {
 }
 
 /// Real processes and sockets; one test at a time, since all copies use the same ports.
-@Suite("End to end", .serialized, .timeLimit(.minutes(5)), PreparedDeployment())
+@Suite("End to end", .serialized, .timeLimit(.minutes(10)), PreparedDeployment())
 enum EndToEnd {}

@@ -10,7 +10,7 @@ import TestSupport
 import Training
 import Wire
 
-@Suite("tally replay") struct TrainingReplayTests {
+@Suite("tally replay", .timeLimit(.minutes(5))) struct TrainingReplayTests {
     private func state(of home: StudiedHome) throws -> SQLiteState {
         SQLiteState(try LedgerStore.reading(at: home.home.ledger))
     }

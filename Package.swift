@@ -84,6 +84,9 @@ let package = Package(
         .executableTarget(
             name: "lung-nodules", dependencies: ["LungNodules", argumentParser],
             path: "Simulations/LungNodules/Tool", swiftSettings: settings),
+        .executableTarget(
+            name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],
+            path: "Simulations/Benchmarks/Labels", swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [

@@ -96,6 +96,9 @@ let package = Package(
         .target(
             name: "Deployments", dependencies: ["Processes", "TestSupport"],
             path: "Tests/Deployments", swiftSettings: settings),
+        .executableTarget(
+            name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],
+            path: "Simulations/Benchmarks/Labels", swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [

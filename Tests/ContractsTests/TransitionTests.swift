@@ -34,8 +34,8 @@ struct TransitionTests {
         .amountOverflow:
             "all amounts together never exceed the supply, which is at most 2^62 microtokens",
         .evidenceMalformed: "EvidenceTests send evidence of every kind",
-        .provesNothing: "as above", .evidenceRecorded: "as above",
-        .needsReexecution: "as above",
+        .provesNothing: "as above", .alreadyRecorded: "as above",
+        .needsChain: "as above",
     ]
 
     static let rows =

@@ -37,6 +37,13 @@ package struct Vote: Hashable, Sendable {
             payload(.vote, network: network, voteStatement(slot: slot, block: block)))
     }
 
+    fileprivate init(_ entry: Certificate.Entry, slot: Slot, block: Digest) {
+        voter = entry.voter
+        self.slot = slot
+        self.block = block
+        signature = entry.signature
+    }
+
     package init(strictly bytes: [UInt8]) throws(VoteFault) {
         do {
             let wire = try WireVote(strictly: bytes)
@@ -152,6 +159,9 @@ package struct Certificate: Hashable, Sendable {
         self.bytes = bytes
         slot = Slot(term: Term(wire.term), height: Height(wire.height))
     }
+
+    /// The votes that it is made of.
+    package var votes: [Vote] { entries.map { Vote($0, slot: slot, block: block) } }
 
     package func hash(network: NetworkID) -> Digest {
         payloadHash(.certificate, network: network, bytes)

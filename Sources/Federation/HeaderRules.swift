@@ -1,5 +1,7 @@
+import Contracts
 import Cryptography
 import Ledger
+import Wire
 
 /// A header with what it binds and its block carries: the parent's certificate and an opening.
 struct CarriedHeader {

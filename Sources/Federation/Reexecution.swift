@@ -1,5 +1,5 @@
 package import Contracts
-package import Cryptography
+import Cryptography
 package import Ledger
 
 /// Why a block shown as invalid convicts nobody.

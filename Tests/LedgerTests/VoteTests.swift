@@ -115,7 +115,8 @@ struct VoteTests {
     func receipts() throws {
         let key = try signingKey(of: Consortium.coordinator)
         let receipt = try Receipt(
-            envelope: block, acceptedAfter: Height(10), promise: 8, network: network, key: key)
+            envelope: block, acceptedAfter: Height(10), block: block, promise: 8, network: network,
+            key: key)
         #expect(receipt.includedBy == Height(18))
         #expect(
             Receipt(receipt.wire, coordinator: key.verifyingKey, network: network) == receipt)
@@ -133,8 +134,8 @@ struct VoteTests {
                 } == nil, "byte \(place)")
         }
         let far = try Receipt(
-            envelope: block, acceptedAfter: Height(.max - 1), promise: 8, network: network,
-            key: key)
+            envelope: block, acceptedAfter: Height(.max - 1), block: block, promise: 8,
+            network: network, key: key)
         #expect(far.includedBy == Height(.max))
     }
 }

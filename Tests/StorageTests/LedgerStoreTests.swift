@@ -233,7 +233,7 @@ private final class Scratch {
             try reader.accept(
                 scratch.chain.envelope([.grant(named("x"))], by: Consortium.east),
                 receipt: Receipt(
-                    envelope: .zero, acceptedAfter: Height(1), promise: 8,
+                    envelope: .zero, acceptedAfter: Height(1), block: .zero, promise: 8,
                     network: scratch.chain.network, key: signingKey(of: Consortium.coordinator)))
         }
     }

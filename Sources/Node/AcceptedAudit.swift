@@ -66,7 +66,7 @@ struct AcceptedAudit {
 
     private mutating func checkReceipt(_ bytes: [UInt8], of hash: Digest, _ place: String) {
         guard let wire = try? WireReceipt(strictly: bytes),
-            let receipt = coordinators.lazy.compactMap({ key in
+            let receipt = coordinators.compactMap({ key in
                 Receipt(wire, coordinator: key, network: network)
             }).first
         else { return findings.add(place, "column receipt: it is malformed or not signed well") }

@@ -40,7 +40,10 @@ package struct Tally: AsyncParsableCommand {
                 name: "Models:", subcommands: [Rounds.self, Lineage.self, Model.self]),
             CommandGroup(
                 name: "Audit:",
-                subcommands: [Status.self, Verify.self, ReplayCommand.self]),
+                subcommands: [
+                    Status.self, Verify.self, ReplayCommand.self, ReceiptCommand.self,
+                    EvidenceCommand.self, Export.self,
+                ]),
         ])
 
     package init() {}

@@ -14,7 +14,7 @@ struct Faults: AsyncParsableCommand {
             the moment at which everything that was not synchronised is lost.
 
             After a failed synchronisation the worker must stop with one sentence and never try \
-            again; after any other failed call it may also go on.
+            again (its cache aside, which may be lost); after any other failed call it may go on.
 
             Example: crash-hunt faults --sample 50 --seed 1
             """)

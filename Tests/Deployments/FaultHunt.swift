@@ -207,8 +207,11 @@ package final class FaultHunt: Sendable {
 }
 
 extension DiskRecord {
+    /// Whether the fault is one that the worker must not outlive.
+    ///
+    /// The cache holds nothing that cannot be computed again, and no promise stands on it.
     fileprivate func isSyncFailed(by plan: FaultPlan) -> Bool {
-        guard case .fails = plan.how else { return false }
-        return fault?.point == .sync
+        guard case .fails = plan.how, let fault, fault.point == .sync else { return false }
+        return !fault.path.contains("/cache/")
     }
 }

@@ -79,6 +79,12 @@ let package = Package(
                 "Replay", "Storage", "Training", "Wire", argumentParser, csv, lifecycle, logging,
                 unixSignals, yams,
             ]),
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "Contracts", "Cryptography", "Federation", "Ledger", "Replay", "Training", "Wire",
+            ],
+            path: "Simulations/Simulator", swiftSettings: settings),
         .executableTarget(
             name: "tally", dependencies: ["Commands"], path: "Sources/Tool",
             swiftSettings: settings),

@@ -171,6 +171,7 @@ class Core {
         } catch { throw Refused(error.code, "\(error)") }
         let receipt = try Receipt(
             envelope: envelope.id, acceptedAfter: replica.head.height,
+            block: replica.head.hash,
             promise: UInt64(replica.rules.agreement.chain.inclusionPromise),
             network: genesis.network, key: keys.signing)
         if world.fault != .acceptedNotDurable {

@@ -1,6 +1,6 @@
-package import Cryptography
+import Cryptography
 package import Ledger
-package import Wire
+import Wire
 
 extension ProvenChain {
     /// Evidence of every kind that convicts a founder by its statements alone.

@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 
 /// `Protocols/verifier/verify.py` could not be run at all.
 package struct NoVerifier: Error, CustomStringConvertible {

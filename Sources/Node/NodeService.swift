@@ -48,6 +48,7 @@ private func currentMilliseconds() -> UInt64 {
 
 /// Runs the consortium's coordinator until SIGTERM or SIGINT.
 package func runCoordinator(home: Home, passphrase: String?, logger: Logger) async throws {
+    let signals = await stopSignals()
     let node = try await start(home, .coordinator, passphrase, logger)
     let genesis = node.core.genesis
     let hints = try HintPublisher(
@@ -55,13 +56,14 @@ package func runCoordinator(home: Home, passphrase: String?, logger: Logger) asy
         key: node.keys.transport)
     let interval = Duration.milliseconds(genesis.agreement.chain.blockIntervalMs)
     try await run(
-        node,
+        node, until: signals,
         [ProposalService(core: node.core, hints: hints, interval: interval)])
     await hints.close()
 }
 
 /// Runs a site's worker until SIGTERM or SIGINT.
 package func runSite(home: Home, passphrase: String?, logger: Logger) async throws {
+    let signals = await stopSignals()
     let node = try await start(home, .site, passphrase, logger)
     guard let client = node.client else { return }
     let coordinator = node.core.genesis.coordinator
@@ -69,7 +71,8 @@ package func runSite(home: Home, passphrase: String?, logger: Logger) async thro
         context: node.context, endpoint: try hintEndpoint(of: coordinator.endpoint),
         serverKey: coordinator.transportKey, key: node.keys.transport)
     try await run(
-        node, [SyncService(core: node.core, client: client, hints: hints, logger: logger)])
+        node, until: signals,
+        [SyncService(core: node.core, client: client, hints: hints, logger: logger)])
     await hints.close()
 }
 
@@ -154,16 +157,26 @@ private func start(
         client: client, gateway: gateway, failure: failure, logger: logger)
 }
 
-private func run(_ node: RunningNode, _ services: [any Service]) async throws {
+/// Taken from the first moment on: a signal that comes while a node starts must not end it halfway.
+private func stopSignals() async -> UnixSignalsSequence {
+    await UnixSignalsSequence(trapping: .sigterm, .sigint)
+}
+
+private func run(
+    _ node: RunningNode, until signals: UnixSignalsSequence, _ services: [any Service]
+) async throws {
+    // To the very end, so that a second signal does not cut the first one's work short.
+    defer { withExtendedLifetime(signals) {} }
     let duties = DutyService(node: node)
     let group = ServiceGroup(
         configuration: .init(
             services: (services + [
                 duties, FailureService(failure: node.failure), ReleaseService(core: node.core),
+                SignalService(signals: signals),
             ]).map {
                 .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
             },
-            gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(node.logger)))
+            logger: quiet(node.logger)))
     var outcome: (any Error)?
     do { try await group.run() } catch { outcome = error }
     await node.server.close(draining: .seconds(2))
@@ -186,6 +199,15 @@ extension ThrowingTaskGroup<Void, any Error> {
     /// Waits for all tasks; the first error ends the others, which `waitForAll` would wait for.
     fileprivate mutating func endTogether() async throws {
         do { while try await next() != nil {} } catch is CancellationError {}
+    }
+}
+
+/// Ends the group when somebody wants the node to stop.
+private struct SignalService: Service {
+    let signals: UnixSignalsSequence
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { for await _ in signals { return } }
     }
 }
 

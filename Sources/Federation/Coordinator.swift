@@ -116,9 +116,16 @@ package struct Coordinator: Sendable {
         }
     }
 
+    /// Lets an envelope wait for a block.
+    ///
+    /// One that a term change took out of a block stands before its signer's later ones: ordered
+    /// after them its sequence would be used.
     package mutating func keep(_ envelope: Envelope) {
         guard poolIDs.insert(envelope.id).inserted else { return }
-        pool.append(envelope)
+        let later = pool.firstIndex {
+            $0.signer == envelope.signer && $0.header.sequence > envelope.header.sequence
+        }
+        pool.insert(envelope, at: later ?? pool.endIndex)
     }
 
     /// Queues the coordinator's own transactions for the next block.

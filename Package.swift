@@ -37,7 +37,11 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let package = Package(
     name: "tally",
     platforms: [.macOS(.v15)],
-    products: [.executable(name: "tally", targets: ["tally"])],
+    products: [
+        .executable(name: "tally", targets: ["tally"]),
+        // For the crash tests, which load it into workers.
+        .library(name: "tally-faults", type: .dynamic, targets: ["FaultInjection"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
@@ -90,6 +94,17 @@ let package = Package(
         .executableTarget(
             name: "lung-nodules", dependencies: ["LungNodules", argumentParser],
             path: "Simulations/LungNodules/Tool", swiftSettings: settings),
+        .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),
+        .target(
+            name: "Processes", dependencies: ["CSpawn"], path: "Tests/Processes",
+            swiftSettings: settings),
+        .target(name: "FaultInjection", path: "Tests/FaultInjection"),
+        .target(
+            name: "Deployments", dependencies: ["Processes", "TestSupport"],
+            path: "Tests/Deployments", swiftSettings: settings),
+        .executableTarget(
+            name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],
+            path: "Simulations/Benchmarks/Labels", swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -108,7 +123,8 @@ let package = Package(
             ["Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire", grdb]),
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),
-        tests(of: "Node", ["Cryptography", "Messaging", "Storage", "Wire", logging]),
+        tests(
+            of: "Node", ["Cryptography", "Messaging", "Processes", "Storage", "Wire", logging]),
         tests(
             of: "Commands",
             [
@@ -118,13 +134,17 @@ let package = Package(
         tests(of: "LungNodules"),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["tally", "Cryptography", "TestSupport"],
+            dependencies: ["tally", "Cryptography", "Deployments", "Processes", "TestSupport"],
             swiftSettings: settings),
+        .executableTarget(
+            name: "crash-hunt",
+            dependencies: ["tally", "FaultInjection", "Deployments", argumentParser],
+            path: "Tests/CrashHunt", swiftSettings: settings),
         .executableTarget(
             name: "blob-peer",
             dependencies: [
-                "CZeroMQ", "Cryptography", "Messaging", "Node", "Storage", "Wire", argumentParser,
-                logging,
+                "CZeroMQ", "Cryptography", "Messaging", "Node", "Processes", "Storage", "Wire",
+                argumentParser, logging,
             ],
             path: "Tests/BlobPeer", swiftSettings: settings),
     ]

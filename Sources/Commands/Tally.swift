@@ -32,6 +32,7 @@ package struct Tally: AsyncParsableCommand {
                 name: "Annotation:",
                 subcommands: [
                     Worklist.self, Annotate.self, Score.self, Explain.self,
+                    ConsensusCommand.self,
                 ]),
             CommandGroup(
                 name: "Money:", subcommands: [Balance.self, Statement.self, Supply.self]),
@@ -39,7 +40,10 @@ package struct Tally: AsyncParsableCommand {
                 name: "Models:", subcommands: [Rounds.self, Lineage.self, Model.self]),
             CommandGroup(
                 name: "Audit:",
-                subcommands: [Status.self, Verify.self, ReplayCommand.self]),
+                subcommands: [
+                    Status.self, Verify.self, ReplayCommand.self, ReceiptCommand.self,
+                    EvidenceCommand.self, Export.self,
+                ]),
         ])
 
     package init() {}

@@ -65,7 +65,7 @@ package func apply(
     case .windowExpire(let body): try expire(body, call, &changes)
     case .memberRekey(let body): try rekey(body, call, &changes)
     case .memberRevoke(let body): try revoke(body, call, &changes)
-    case .evidenceSubmit: throw .malformedField
+    case .evidenceSubmit(let body): try record(body, call, &changes)
     case nil: throw .malformedField
     }
 }

@@ -120,7 +120,7 @@ package struct Replica: Sendable {
         if blocks[block.hash] != nil { return .known }
         guard let parent = tip(of: block.header.previous) else { return .missingParent }
         do throws(BlockRefusal) {
-            let rules = try checkHeader(block, above: parent)
+            let rules = try termRules(of: CarriedHeader(block), above: parent, network: network)
             var terms = parent.terms
             terms.advance(to: rules, isFirst: block.isFirst)
             if let certificate {
@@ -150,58 +150,11 @@ package struct Replica: Sendable {
         guard block.height > settled.height, let parent = tip(of: block.header.previous) else {
             return false
         }
-        let rules = try checkHeader(block, above: parent)
+        let rules = try termRules(of: CarriedHeader(block), above: parent, network: network)
         var terms = parent.terms
         terms.advance(to: rules, isFirst: block.isFirst)
         add(try execute(block, above: parent, terms: terms))
         return true
-    }
-
-    /// Checks what a header says against its parent.
-    ///
-    /// - Returns: the rules of its term.
-    private func checkHeader(_ block: Block, above parent: Tip) throws(BlockRefusal) -> TermRules {
-        let header = block.header
-        guard header.slot.height == parent.height.next else { throw .notAChild(of: parent.height) }
-        let rules = try termRules(of: block, above: parent)
-        guard header.proposer == rules.coordinator else {
-            throw .foreignProposer(header.proposer)
-        }
-        do throws(BlockFault) {
-            try block.verifySignature(by: rules.coordinatorKey, network: network)
-        } catch { throw .badBlock(error) }
-        guard header.voters == rules.voters.hash(network: network) else { throw .wrongVoters }
-        if let certificate = block.parentCertificate {
-            guard certificate.slot == parent.slot else { throw .badBlock(.certificateOfAnother) }
-            do throws(VoteFault) {
-                try certificate.verify(by: parent.terms.certifying, network: network)
-            } catch { throw .badParentCertificate(error) }
-        }
-        let interval = UInt64(rules.agreement.chain.blockIntervalMs)
-        guard header.timeMilliseconds >= parent.timeMilliseconds &+ interval else {
-            throw .tooEarly
-        }
-        return rules
-    }
-
-    private func termRules(
-        of block: Block, above parent: Tip
-    ) throws(BlockRefusal) -> TermRules {
-        let term = block.slot.term
-        guard block.isFirst else {
-            guard term == parent.slot.term else { throw .unknownTerm(term) }
-            return parent.terms.newest
-        }
-        guard let opening = block.opening else {
-            // The genesis document opens term 1, whose first block stands on genesis.
-            guard parent.slot == .genesis else { throw .wrongOpening }
-            return parent.terms.newest
-        }
-        do throws(TermFault) {
-            try opening.verify(
-                above: parent.slot, inForce: parent.terms.inForce, network: network)
-        } catch { throw .badOpening(error) }
-        return parent.terms.rules(opening: opening, firstHeight: block.height)
     }
 
     // MARK: execution

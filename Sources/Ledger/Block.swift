@@ -73,7 +73,7 @@ package struct BlockHeader: Hashable, Sendable {
         self.opening = opening
     }
 
-    fileprivate init(strictly bytes: [UInt8], network: NetworkID) throws(BlockFault) {
+    package init(strictly bytes: [UInt8], network: NetworkID) throws(BlockFault) {
         let wire: WireBlockHeader
         do { wire = try WireBlockHeader(strictly: bytes) } catch { throw .malformed(error) }
         guard wire.version == 1 else { throw .unknownVersion(wire.version) }

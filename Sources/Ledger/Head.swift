@@ -11,8 +11,8 @@ package struct Head: Hashable, Sendable {
     package let block: Digest
     package let logSize: UInt64
     package let logRoot: Digest
-    private let statement: [UInt8]
-    private let signature: Signature
+    let statement: [UInt8]
+    let signature: Signature
 
     package init(
         account: AccountID, settled: Slot, block: Digest, logSize: UInt64, logRoot: Digest,

@@ -34,7 +34,14 @@ package struct Vote: Hashable, Sendable {
         self.slot = slot
         self.block = block
         signature = try key.sign(
-            payload(.vote, network: network, statement(slot: slot, block: block)))
+            payload(.vote, network: network, voteStatement(slot: slot, block: block)))
+    }
+
+    fileprivate init(_ entry: Certificate.Entry, slot: Slot, block: Digest) {
+        voter = entry.voter
+        self.slot = slot
+        self.block = block
+        signature = entry.signature
     }
 
     package init(strictly bytes: [UInt8]) throws(VoteFault) {
@@ -57,9 +64,12 @@ package struct Vote: Hashable, Sendable {
         }
     }
 
+    /// The bytes that were signed.
+    var statement: [UInt8] { voteStatement(slot: slot, block: block) }
+
     package func encoded() -> [UInt8] {
         var wire = WireVote()
-        wire.statement = data(statement(slot: slot, block: block))
+        wire.statement = data(statement)
         wire.voter = voter.text
         wire.signature = data(signature.bytes)
         return wire.encoded()
@@ -75,13 +85,12 @@ package struct Vote: Hashable, Sendable {
     }
 
     package func isSigned(by key: VerifyingKey, network: NetworkID) -> Bool {
-        key.verifies(
-            signature, of: payload(.vote, network: network, statement(slot: slot, block: block)))
+        key.verifies(signature, of: payload(.vote, network: network, statement))
     }
 }
 
 /// The signed bytes of a vote.
-private func statement(slot: Slot, block: Digest) -> [UInt8] {
+private func voteStatement(slot: Slot, block: Digest) -> [UInt8] {
     var wire = WireVoteStatement()
     wire.term = slot.term.value
     wire.height = slot.height.value
@@ -151,6 +160,9 @@ package struct Certificate: Hashable, Sendable {
         slot = Slot(term: Term(wire.term), height: Height(wire.height))
     }
 
+    /// The votes that it is made of.
+    package var votes: [Vote] { entries.map { Vote($0, slot: slot, block: block) } }
+
     package func hash(network: NetworkID) -> Digest {
         payloadHash(.certificate, network: network, bytes)
     }
@@ -159,7 +171,7 @@ package struct Certificate: Hashable, Sendable {
     ///
     /// Every signature must be good; one counts for each set that lists the key that made it.
     package func verify(by sets: [VoterSet], network: NetworkID) throws(VoteFault) {
-        let message = payload(.vote, network: network, statement(slot: slot, block: block))
+        let message = payload(.vote, network: network, voteStatement(slot: slot, block: block))
         var counted = sets.map { _ in Set<AccountID>() }
         // The same key in two sets is checked once.
         var good: [Entry: VerifyingKey] = [:]

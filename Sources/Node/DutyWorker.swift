@@ -30,6 +30,8 @@ actor DutyWorker {
     private let store: LedgerStore
     private var coalitions: CoalitionFiles
     private var references: [UInt32: AssembledReference] = [:]
+    /// The newest run and its closed rounds, when all blobs of the chain were last seen here.
+    private var complete: (run: UInt32, closed: UInt32)?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -269,6 +271,23 @@ actor DutyWorker {
     }
 
     // MARK: blobs
+
+    /// Fetches what the chain names and this site has not: a round may have closed without it.
+    func fetchMissing() async throws {
+        var changes = ChangeSet(above: state)
+        let run = changes.newestRun()
+        let closed = changes.run(run)?.closed ?? 0
+        if let fault = changes.fault { throw fault }
+        if let complete, complete == (run, closed) { return }
+        for blob in try namedBlobs(in: state) where !blobs.contains(blob.digest) {
+            do { try await fetch(blob.digest.bytes) } catch let refusal as DutyFailure {
+                logger.warning(
+                    "a blob of the chain is not to be had here",
+                    metadata: ["blob": "\(blob.name)", "reason": "\(refusal)"])
+            }
+        }
+        complete = (run, closed)
+    }
 
     /// Uploads to the coordinator, which every voter can fetch from.
     private func send(_ digest: Digest) async throws {

@@ -192,11 +192,13 @@ struct ExchangeService: Service {
 
     func run() async throws {
         try await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                try await exchange()
-                try await handInAgain()
-                try await Task.sleep(for: Self.heartbeat)
-            }
+            do {
+                while !Task.isCancelled {
+                    try await exchange()
+                    try await handInAgain()
+                    try await Task.sleep(for: Self.heartbeat)
+                }
+            } catch is CancellationError {}
         }
     }
 
@@ -298,18 +300,24 @@ struct DutyService: Service {
             reported = reported.filter { owed.contains($0.key) }
             for duty in owed {
                 if let last = reported[duty], clock.now - last < Self.retry { continue }
-                do {
+                try await attempt("\(duty)") {
                     let transactions = try await node.worker.perform(duty)
                     if !transactions.isEmpty { _ = try await node.gateway.contribute(transactions) }
                     reported[duty] = clock.now
-                } catch is CancellationError {
-                    return
-                } catch {
-                    if isFatal(error) { throw error }
-                    node.logger.notice(
-                        "a duty must wait", metadata: ["duty": "\(duty)", "reason": "\(error)"])
                 }
             }
+            try await attempt("fetching missing blobs") { try await node.worker.fetchMissing() }
+        }
+    }
+
+    /// Does something that is tried again when it fails, unless the node cannot go on.
+    private func attempt(_ duty: String, _ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch {
+            if isFatal(error) || error is CancellationError { throw error }
+            node.logger.notice(
+                "a duty must wait", metadata: ["duty": "\(duty)", "reason": "\(error)"])
         }
     }
 }

@@ -111,8 +111,9 @@ struct Gateway: Sendable {
         case .query(let body):
             var asker: AccountID?
             if case .member(let text) = peer { asker = AccountID(text) }
-            response.report.json = data(
-                try await reports.answer(body.report, body.arguments, asker: asker))
+            let answer = try await reports.answer(body.report, body.arguments, asker: asker)
+            response.report.json = data(answer.json)
+            response.report.proof = data(answer.proof)
         default: try await respondLocally(to: request, &response)
         }
         return response
@@ -218,7 +219,14 @@ actor ReportDesk {
 
     init(_ reporter: Reporter) { self.reporter = reporter }
 
-    func answer(_ report: String, _ arguments: [String], asker: AccountID?) throws -> [UInt8] {
-        try reporter.answer(report: report, arguments: arguments, asker: asker)
+    /// A report; a balance for a member comes with a proof of its newest posting.
+    func answer(
+        _ report: String, _ arguments: [String], asker: AccountID?
+    ) throws -> (json: [UInt8], proof: [UInt8]) {
+        let json = try reporter.answer(report: report, arguments: arguments, asker: asker)
+        guard report == ReportName.balance.rawValue, let asker else { return (json, []) }
+        let account = arguments.first.flatMap { AccountID($0) } ?? asker
+        let proof = try Prover(reporter.store).proof(ofNewestPosting: account)
+        return (json, proof?.bytes ?? [])
     }
 }

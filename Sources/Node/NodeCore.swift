@@ -269,6 +269,7 @@ package actor NodeCore {
         try coordinator.admit(envelope, above: &replica)
         let receipt = try Receipt(
             envelope: envelope.id, acceptedAfter: replica.head.height,
+            block: replica.head.hash,
             promise: UInt64(replica.rules.agreement.chain.inclusionPromise),
             network: genesis.network,
             key: keys.signing)

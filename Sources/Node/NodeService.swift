@@ -108,7 +108,8 @@ private func start(
     let gateway = Gateway(
         core: core,
         blobs: BlobServer(
-            store: blobs, maximum: NodeLimits.blobBytes, receives: role == .coordinator),
+            store: blobs, maximum: NodeLimits.blobBytes, receives: role == .coordinator,
+            failed: { failure.raise($0) }),
         reports: ReportDesk(
             Reporter(store: try LedgerStore.reading(at: home.ledger), blobs: blobs)),
         uplink: uplink,

@@ -106,7 +106,7 @@ package enum OwnVote: Sendable {
     case unreadable
     case given(by: AccountID)
     /// Its slot and signature are still to be checked.
-    case forAnother(Vote)
+    case forAnother(Vote, isFirst: Bool)
 }
 
 /// A stored block after every check that needs no state, so that blocks can be prepared in any
@@ -132,7 +132,7 @@ package struct PreparedBlock: Sendable {
     package let enrolled: [AccountID: VerifyingKey]
     /// Signing keys that members of before would have after it.
     package let renewed: [AccountID: VerifyingKey]
-    let findings: Findings
+    package let findings: Findings
 
     /// The ids of the envelopes.
     package var envelopeIDs: [Digest] { envelopes?.map(\.id) ?? [] }
@@ -284,7 +284,7 @@ private func checkVote(
     let vote: Vote
     do throws(VoteFault) {
         vote = try Vote(strictly: row.content)
-        guard vote.block == hash else { return .forAnother(vote) }
+        guard vote.block == hash else { return .forAnother(vote, isFirst: row.isFirst) }
         try vote.verify(by: terms.after.certifying, network: network)
     } catch {
         findings.add(place, "column content: \(error)")

@@ -26,8 +26,13 @@ package struct TermWalk: Sendable {
     package private(set) var terms: TermHistory
 
     package init(genesis: Genesis) {
-        network = genesis.network
-        terms = TermHistory(genesis: genesis)
+        self.init(after: TermHistory(genesis: genesis), network: genesis.network)
+    }
+
+    /// Goes on above a block whose terms are known.
+    package init(after terms: TermHistory, network: NetworkID) {
+        self.terms = terms
+        self.network = network
     }
 
     /// Moves on to the next block; one whose opening cannot be read keeps the rules before it.

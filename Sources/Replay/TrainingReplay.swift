@@ -173,7 +173,9 @@ package struct TrainingReplay {
         guard assembled.root.bytes == [UInt8](run.state.referenceRoot) else {
             throw ReplayFault(
                 place: "the reference set of run \(run.number)",
-                reason: "has the root \(assembled.root), fixed was \(hexString(run.state.referenceRoot))")
+                reason:
+                    "has the root \(assembled.root), fixed was \(hexString(run.state.referenceRoot))"
+            )
         }
         return assembled.set
     }

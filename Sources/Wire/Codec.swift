@@ -104,3 +104,5 @@ extension WireEvidence: WireValue {}
 extension WireSettlementProof: WireValue {}
 extension WireTermLink: WireValue {}
 extension WireEvidenceState: WireValue {}
+extension WireOffence: WireValue {}
+extension WireSettledTransaction: WireValue {}

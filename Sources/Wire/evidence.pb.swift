@@ -85,7 +85,7 @@ package nonisolated struct WireTwoVotes: Sendable {
 
   package var second: Data = Data()
 
-  /// BlockHeader of the block voted for; only for two first blocks
+  /// BlockHeader of the block voted for; only at different heights
   package var firstHeader: Data = Data()
 
   package var secondHeader: Data = Data()
@@ -174,18 +174,11 @@ package nonisolated struct WireBrokenPromise: Sendable {
   /// Receipt
   package var receipt: Data = Data()
 
-  /// Envelope
-  package var envelope: Data = Data()
+  /// EnvelopeHeader
+  package var envelopeHeader: Data = Data()
 
-  /// header at the height after which it was accepted; unset: genesis
-  package var before: WireSignedHeader {
-    get {_before ?? WireSignedHeader()}
-    set {_before = newValue}
-  }
-  /// Returns true if `before` has been explicitly set.
-  package var hasBefore: Bool {self._before != nil}
-  /// Clears the value of `before`. Subsequent reads from it will return its default value.
-  package mutating func clearBefore() {self._before = nil}
+  /// BlockHeader that the receipt names; empty: genesis
+  package var before: Data = Data()
 
   /// of the log after that block, largest tree first
   package var logPeaks: [Data] = []
@@ -196,10 +189,9 @@ package nonisolated struct WireBrokenPromise: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
-
-  fileprivate var _before: WireSignedHeader? = nil
 }
 
+/// Of two statements the one with the smaller bytes stands first.
 package nonisolated struct WireEvidence: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -283,6 +275,33 @@ package nonisolated struct WireEvidence: Sendable {
     case brokenPromise(WireBrokenPromise)
 
   }
+
+  package init() {}
+}
+
+/// What a member did; its hash, kind "evidence", names the offence whatever the evidence for it.
+package nonisolated struct WireOffence: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var offender: String = String()
+
+  package var key: Data = Data()
+
+  /// such as "two votes"
+  package var kind: String = String()
+
+  /// 0 where the kind knows none
+  package var term: UInt64 = 0
+
+  /// 0 where the kind knows none
+  package var height: UInt64 = 0
+
+  /// of a broken promise
+  package var envelope: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -557,7 +576,7 @@ nonisolated extension WireInconsistentHeads: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension WireBrokenPromise: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BrokenPromise"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}receipt\0\u{1}envelope\0\u{1}before\0\u{3}log_peaks\0\u{1}blocks\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}receipt\0\u{3}envelope_header\0\u{1}before\0\u{3}log_peaks\0\u{1}blocks\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -566,8 +585,8 @@ nonisolated extension WireBrokenPromise: SwiftProtobuf.Message, SwiftProtobuf._M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.receipt) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._before) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.envelopeHeader) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.before) }()
       case 4: try { try decoder.decodeRepeatedBytesField(value: &self.logPeaks) }()
       case 5: try { try decoder.decodeRepeatedBytesField(value: &self.blocks) }()
       default: break
@@ -576,19 +595,15 @@ nonisolated extension WireBrokenPromise: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.receipt.isEmpty {
       try visitor.visitSingularBytesField(value: self.receipt, fieldNumber: 1)
     }
-    if !self.envelope.isEmpty {
-      try visitor.visitSingularBytesField(value: self.envelope, fieldNumber: 2)
+    if !self.envelopeHeader.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelopeHeader, fieldNumber: 2)
     }
-    try { if let v = self._before {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
+    if !self.before.isEmpty {
+      try visitor.visitSingularBytesField(value: self.before, fieldNumber: 3)
+    }
     if !self.logPeaks.isEmpty {
       try visitor.visitRepeatedBytesField(value: self.logPeaks, fieldNumber: 4)
     }
@@ -600,8 +615,8 @@ nonisolated extension WireBrokenPromise: SwiftProtobuf.Message, SwiftProtobuf._M
 
   package static func ==(lhs: WireBrokenPromise, rhs: WireBrokenPromise) -> Bool {
     if lhs.receipt != rhs.receipt {return false}
-    if lhs.envelope != rhs.envelope {return false}
-    if lhs._before != rhs._before {return false}
+    if lhs.envelopeHeader != rhs.envelopeHeader {return false}
+    if lhs.before != rhs.before {return false}
     if lhs.logPeaks != rhs.logPeaks {return false}
     if lhs.blocks != rhs.blocks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -771,6 +786,61 @@ nonisolated extension WireEvidence: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.offender != rhs.offender {return false}
     if lhs.key != rhs.key {return false}
     if lhs.body != rhs.body {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireOffence: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Offence"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}offender\0\u{1}key\0\u{1}kind\0\u{1}term\0\u{1}height\0\u{1}envelope\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.offender) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.term) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.height) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.offender.isEmpty {
+      try visitor.visitSingularStringField(value: self.offender, fieldNumber: 1)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 2)
+    }
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 3)
+    }
+    if self.term != 0 {
+      try visitor.visitSingularUInt64Field(value: self.term, fieldNumber: 4)
+    }
+    if self.height != 0 {
+      try visitor.visitSingularUInt64Field(value: self.height, fieldNumber: 5)
+    }
+    if !self.envelope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelope, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireOffence, rhs: WireOffence) -> Bool {
+    if lhs.offender != rhs.offender {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.kind != rhs.kind {return false}
+    if lhs.term != rhs.term {return false}
+    if lhs.height != rhs.height {return false}
+    if lhs.envelope != rhs.envelope {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

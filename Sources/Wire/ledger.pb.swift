@@ -254,6 +254,9 @@ package nonisolated struct WireReceiptStatement: Sendable {
 
   package var includedByHeight: UInt64 = 0
 
+  /// hash of that block; the network's id at height 0
+  package var acceptedAfterBlock: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -796,7 +799,7 @@ nonisolated extension WireVoterSet: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReceiptStatement"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{3}accepted_after_height\0\u{3}included_by_height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{3}accepted_after_height\0\u{3}included_by_height\0\u{3}accepted_after_block\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -807,6 +810,7 @@ nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf
       case 1: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.acceptedAfterHeight) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.includedByHeight) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.acceptedAfterBlock) }()
       default: break
       }
     }
@@ -822,6 +826,9 @@ nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf
     if self.includedByHeight != 0 {
       try visitor.visitSingularUInt64Field(value: self.includedByHeight, fieldNumber: 3)
     }
+    if !self.acceptedAfterBlock.isEmpty {
+      try visitor.visitSingularBytesField(value: self.acceptedAfterBlock, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -829,6 +836,7 @@ nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.envelope != rhs.envelope {return false}
     if lhs.acceptedAfterHeight != rhs.acceptedAfterHeight {return false}
     if lhs.includedByHeight != rhs.includedByHeight {return false}
+    if lhs.acceptedAfterBlock != rhs.acceptedAfterBlock {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// A proof, for somebody who holds the genesis document alone, that a transaction is settled.
+/// A proof, for somebody who holds the genesis document alone, that a block and what it did is settled.
 /// Prose: receipt.md.
 
 #if canImport(FoundationEssentials)
@@ -28,7 +28,7 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-/// The hand-over to a later term: the first block of the term and its parent.
+/// The hand-over to a later term: its opening, its first two blocks and the parent of the first.
 package nonisolated struct WireTermLink: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -37,17 +37,7 @@ package nonisolated struct WireTermLink: Sendable {
   /// Opening
   package var opening: Data = Data()
 
-  /// header of the term's first block
-  package var first: WireSignedHeader {
-    get {_first ?? WireSignedHeader()}
-    set {_first = newValue}
-  }
-  /// Returns true if `first` has been explicitly set.
-  package var hasFirst: Bool {self._first != nil}
-  /// Clears the value of `first`. Subsequent reads from it will return its default value.
-  package mutating func clearFirst() {self._first = nil}
-
-  /// header of its parent; unset: genesis
+  /// unset: genesis
   package var parent: WireSignedHeader {
     get {_parent ?? WireSignedHeader()}
     set {_parent = newValue}
@@ -57,20 +47,57 @@ package nonisolated struct WireTermLink: Sendable {
   /// Clears the value of `parent`. Subsequent reads from it will return its default value.
   package mutating func clearParent() {self._parent = nil}
 
+  package var first: WireSignedHeader {
+    get {_first ?? WireSignedHeader()}
+    set {_first = newValue}
+  }
+  /// Returns true if `first` has been explicitly set.
+  package var hasFirst: Bool {self._first != nil}
+  /// Clears the value of `first`. Subsequent reads from it will return its default value.
+  package mutating func clearFirst() {self._first = nil}
+
+  /// unset when the next term begins above the first block
+  package var second: WireSignedHeader {
+    get {_second ?? WireSignedHeader()}
+    set {_second = newValue}
+  }
+  /// Returns true if `second` has been explicitly set.
+  package var hasSecond: Bool {self._second != nil}
+  /// Clears the value of `second`. Subsequent reads from it will return its default value.
+  package mutating func clearSecond() {self._second = nil}
+
+  /// Certificate of the second block
+  package var certificate: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _first: WireSignedHeader? = nil
   fileprivate var _parent: WireSignedHeader? = nil
+  fileprivate var _first: WireSignedHeader? = nil
+  fileprivate var _second: WireSignedHeader? = nil
 }
 
-package nonisolated struct WireSettlementProof: Sendable {
+/// Where a transaction stands in the log of all transactions.
+package nonisolated struct WireLogPlace: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var network: Data = Data()
+  package var index: UInt64 = 0
+
+  /// RFC 6962 audit path to the block header's log root
+  package var path: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireSettledTransaction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
 
   /// EnvelopeHeader, the bytes that were signed
   package var envelopeHeader: Data = Data()
@@ -83,25 +110,44 @@ package nonisolated struct WireSettlementProof: Sendable {
   /// of the transaction in the envelope
   package var index: UInt32 = 0
 
+  /// Transaction
   package var transaction: Data = Data()
 
   /// RFC 6962 audit path to the envelope's transactions root
   package var transactionPath: [Data] = []
 
-  /// of the transaction in the log
-  package var logIndex: UInt64 = 0
-
-  /// to the block header's log root
-  package var logPath: [Data] = []
+  /// of the transaction, and of its effect, in the block
+  package var blockIndex: UInt32 = 0
 
   /// Effect
   package var effect: Data = Data()
 
-  /// to the block header's effects root
+  /// RFC 6962 audit path to the block header's effects root
   package var effectPath: [Data] = []
 
-  /// of the transaction, and of its effect, in the block
-  package var blockIndex: UInt32 = 0
+  /// may be unset: the effect binds the transaction to the block
+  package var log: WireLogPlace {
+    get {_log ?? WireLogPlace()}
+    set {_log = newValue}
+  }
+  /// Returns true if `log` has been explicitly set.
+  package var hasLog: Bool {self._log != nil}
+  /// Clears the value of `log`. Subsequent reads from it will return its default value.
+  package mutating func clearLog() {self._log = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _log: WireLogPlace? = nil
+}
+
+package nonisolated struct WireSettlementProof: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var network: Data = Data()
 
   /// From the block to a child of the same term as its own parent among them, ascending.
   package var headers: [WireSignedHeader] = []
@@ -112,9 +158,21 @@ package nonisolated struct WireSettlementProof: Sendable {
   /// of every term after the first up to that of the last header
   package var terms: [WireTermLink] = []
 
+  /// unset: of the block alone
+  package var transaction: WireSettledTransaction {
+    get {_transaction ?? WireSettledTransaction()}
+    set {_transaction = newValue}
+  }
+  /// Returns true if `transaction` has been explicitly set.
+  package var hasTransaction: Bool {self._transaction != nil}
+  /// Clears the value of `transaction`. Subsequent reads from it will return its default value.
+  package mutating func clearTransaction() {self._transaction = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _transaction: WireSettledTransaction? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -123,7 +181,7 @@ fileprivate nonisolated let _protobuf_package = "tally.v1"
 
 nonisolated extension WireTermLink: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TermLink"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}opening\0\u{1}first\0\u{1}parent\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}opening\0\u{1}parent\0\u{1}first\0\u{1}second\0\u{1}certificate\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -132,8 +190,10 @@ nonisolated extension WireTermLink: SwiftProtobuf.Message, SwiftProtobuf._Messag
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.opening) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._first) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._parent) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._parent) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._first) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._second) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.certificate) }()
       default: break
       }
     }
@@ -147,19 +207,141 @@ nonisolated extension WireTermLink: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.opening.isEmpty {
       try visitor.visitSingularBytesField(value: self.opening, fieldNumber: 1)
     }
-    try { if let v = self._first {
+    try { if let v = self._parent {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    try { if let v = self._parent {
+    try { if let v = self._first {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    try { if let v = self._second {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.certificate.isEmpty {
+      try visitor.visitSingularBytesField(value: self.certificate, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireTermLink, rhs: WireTermLink) -> Bool {
     if lhs.opening != rhs.opening {return false}
-    if lhs._first != rhs._first {return false}
     if lhs._parent != rhs._parent {return false}
+    if lhs._first != rhs._first {return false}
+    if lhs._second != rhs._second {return false}
+    if lhs.certificate != rhs.certificate {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireLogPlace: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".LogPlace"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}path\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      case 2: try { try decoder.decodeRepeatedBytesField(value: &self.path) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 1)
+    }
+    if !self.path.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.path, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireLogPlace, rhs: WireLogPlace) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.path != rhs.path {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireSettledTransaction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SettledTransaction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}envelope_header\0\u{3}envelope_signature\0\u{3}signer_key\0\u{1}index\0\u{1}transaction\0\u{3}transaction_path\0\u{3}block_index\0\u{1}effect\0\u{3}effect_path\0\u{1}log\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.envelopeHeader) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.envelopeSignature) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.signerKey) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.transaction) }()
+      case 6: try { try decoder.decodeRepeatedBytesField(value: &self.transactionPath) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.blockIndex) }()
+      case 8: try { try decoder.decodeSingularBytesField(value: &self.effect) }()
+      case 9: try { try decoder.decodeRepeatedBytesField(value: &self.effectPath) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._log) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.envelopeHeader.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelopeHeader, fieldNumber: 1)
+    }
+    if !self.envelopeSignature.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelopeSignature, fieldNumber: 2)
+    }
+    if !self.signerKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.signerKey, fieldNumber: 3)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 4)
+    }
+    if !self.transaction.isEmpty {
+      try visitor.visitSingularBytesField(value: self.transaction, fieldNumber: 5)
+    }
+    if !self.transactionPath.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.transactionPath, fieldNumber: 6)
+    }
+    if self.blockIndex != 0 {
+      try visitor.visitSingularUInt32Field(value: self.blockIndex, fieldNumber: 7)
+    }
+    if !self.effect.isEmpty {
+      try visitor.visitSingularBytesField(value: self.effect, fieldNumber: 8)
+    }
+    if !self.effectPath.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.effectPath, fieldNumber: 9)
+    }
+    try { if let v = self._log {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireSettledTransaction, rhs: WireSettledTransaction) -> Bool {
+    if lhs.envelopeHeader != rhs.envelopeHeader {return false}
+    if lhs.envelopeSignature != rhs.envelopeSignature {return false}
+    if lhs.signerKey != rhs.signerKey {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.transaction != rhs.transaction {return false}
+    if lhs.transactionPath != rhs.transactionPath {return false}
+    if lhs.blockIndex != rhs.blockIndex {return false}
+    if lhs.effect != rhs.effect {return false}
+    if lhs.effectPath != rhs.effectPath {return false}
+    if lhs._log != rhs._log {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -167,7 +349,7 @@ nonisolated extension WireTermLink: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireSettlementProof: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SettlementProof"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}network\0\u{3}envelope_header\0\u{3}envelope_signature\0\u{3}signer_key\0\u{1}index\0\u{1}transaction\0\u{3}transaction_path\0\u{3}log_index\0\u{3}log_path\0\u{1}effect\0\u{3}effect_path\0\u{3}block_index\0\u{1}headers\0\u{1}certificate\0\u{1}terms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}network\0\u{1}headers\0\u{1}certificate\0\u{1}terms\0\u{1}transaction\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -176,90 +358,44 @@ nonisolated extension WireSettlementProof: SwiftProtobuf.Message, SwiftProtobuf.
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.network) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.envelopeHeader) }()
-      case 3: try { try decoder.decodeSingularBytesField(value: &self.envelopeSignature) }()
-      case 4: try { try decoder.decodeSingularBytesField(value: &self.signerKey) }()
-      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
-      case 6: try { try decoder.decodeSingularBytesField(value: &self.transaction) }()
-      case 7: try { try decoder.decodeRepeatedBytesField(value: &self.transactionPath) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.logIndex) }()
-      case 9: try { try decoder.decodeRepeatedBytesField(value: &self.logPath) }()
-      case 10: try { try decoder.decodeSingularBytesField(value: &self.effect) }()
-      case 11: try { try decoder.decodeRepeatedBytesField(value: &self.effectPath) }()
-      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.blockIndex) }()
-      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.headers) }()
-      case 14: try { try decoder.decodeSingularBytesField(value: &self.certificate) }()
-      case 15: try { try decoder.decodeRepeatedMessageField(value: &self.terms) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.headers) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.certificate) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.terms) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._transaction) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.network.isEmpty {
       try visitor.visitSingularBytesField(value: self.network, fieldNumber: 1)
     }
-    if !self.envelopeHeader.isEmpty {
-      try visitor.visitSingularBytesField(value: self.envelopeHeader, fieldNumber: 2)
-    }
-    if !self.envelopeSignature.isEmpty {
-      try visitor.visitSingularBytesField(value: self.envelopeSignature, fieldNumber: 3)
-    }
-    if !self.signerKey.isEmpty {
-      try visitor.visitSingularBytesField(value: self.signerKey, fieldNumber: 4)
-    }
-    if self.index != 0 {
-      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 5)
-    }
-    if !self.transaction.isEmpty {
-      try visitor.visitSingularBytesField(value: self.transaction, fieldNumber: 6)
-    }
-    if !self.transactionPath.isEmpty {
-      try visitor.visitRepeatedBytesField(value: self.transactionPath, fieldNumber: 7)
-    }
-    if self.logIndex != 0 {
-      try visitor.visitSingularUInt64Field(value: self.logIndex, fieldNumber: 8)
-    }
-    if !self.logPath.isEmpty {
-      try visitor.visitRepeatedBytesField(value: self.logPath, fieldNumber: 9)
-    }
-    if !self.effect.isEmpty {
-      try visitor.visitSingularBytesField(value: self.effect, fieldNumber: 10)
-    }
-    if !self.effectPath.isEmpty {
-      try visitor.visitRepeatedBytesField(value: self.effectPath, fieldNumber: 11)
-    }
-    if self.blockIndex != 0 {
-      try visitor.visitSingularUInt32Field(value: self.blockIndex, fieldNumber: 12)
-    }
     if !self.headers.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.headers, fieldNumber: 13)
+      try visitor.visitRepeatedMessageField(value: self.headers, fieldNumber: 2)
     }
     if !self.certificate.isEmpty {
-      try visitor.visitSingularBytesField(value: self.certificate, fieldNumber: 14)
+      try visitor.visitSingularBytesField(value: self.certificate, fieldNumber: 3)
     }
     if !self.terms.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.terms, fieldNumber: 15)
+      try visitor.visitRepeatedMessageField(value: self.terms, fieldNumber: 4)
     }
+    try { if let v = self._transaction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireSettlementProof, rhs: WireSettlementProof) -> Bool {
     if lhs.network != rhs.network {return false}
-    if lhs.envelopeHeader != rhs.envelopeHeader {return false}
-    if lhs.envelopeSignature != rhs.envelopeSignature {return false}
-    if lhs.signerKey != rhs.signerKey {return false}
-    if lhs.index != rhs.index {return false}
-    if lhs.transaction != rhs.transaction {return false}
-    if lhs.transactionPath != rhs.transactionPath {return false}
-    if lhs.logIndex != rhs.logIndex {return false}
-    if lhs.logPath != rhs.logPath {return false}
-    if lhs.effect != rhs.effect {return false}
-    if lhs.effectPath != rhs.effectPath {return false}
-    if lhs.blockIndex != rhs.blockIndex {return false}
     if lhs.headers != rhs.headers {return false}
     if lhs.certificate != rhs.certificate {return false}
     if lhs.terms != rhs.terms {return false}
+    if lhs._transaction != rhs._transaction {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

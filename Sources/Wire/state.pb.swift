@@ -581,7 +581,7 @@ package nonisolated struct WireWindowState: Sendable {
   package init() {}
 }
 
-/// evidence: digest
+/// evidence: id of the offence
 package nonisolated struct WireEvidenceState: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for

@@ -1,4 +1,6 @@
+import Deployments
 import Foundation
+import Processes
 import Testing
 
 extension EndToEnd {
@@ -42,7 +44,7 @@ extension EndToEnd {
                     let ended = try await deployment.stop(name, within: Self.patience)
                     #expect(ended.status == 0 && ended.sentences.isEmpty, "\(name): \(ended)")
                 }
-                command.killNow()
+                try command.killNow()
             }
         }
 

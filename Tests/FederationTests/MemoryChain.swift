@@ -80,6 +80,12 @@ struct MemoryVoter {
         return commitment
     }
 
+    /// Votes under one more key, as in the terms that change it.
+    mutating func take(_ key: SigningKey) throws {
+        voteKeys.append(key)
+        try restart()
+    }
+
     /// Starts again from what is durable.
     mutating func restart() throws {
         var fresh = Replica(

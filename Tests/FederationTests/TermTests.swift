@@ -157,12 +157,12 @@ struct TermTests {
         try term.collect(from: [1, 2, 3])
         try term.catchUp(from: chain.voters[1])
         let first = try #require(try term.open(now: 0))
-        let parent = try #require(chain.voters[1].replica.unsettled.last)
-        #expect(first.header.timeMilliseconds == parent.tip.timeMilliseconds + 75)
+        let parent = try #require(chain.voters[1].replica.tip(of: first.header.previous))
+        #expect(first.header.timeMilliseconds == parent.timeMilliseconds + 75)
         try term.deliver(first, to: [1, 2, 3])
         #expect(term.chain.voters[1].replica.rules.agreement.chain.blockIntervalMs == 75)
         #expect(
-            term.chain.voters[1].replica.head.terms.rules(at: parent.tip.height).agreement
+            term.chain.voters[1].replica.head.terms.rules(at: parent.height).agreement
                 == chain.genesis.agreement)
     }
 
@@ -297,11 +297,11 @@ struct NewTerm {
     }
 
     mutating func submit(_ envelope: Envelope, expecting code: String? = nil) throws {
-        do {
+        do throws(AdmissionRefusal) {
             try coordinator.admit(envelope, above: &voter.replica)
             coordinator.keep(envelope)
             #expect(code == nil)
-        } catch let refusal as AdmissionRefusal { #expect(refusal.code == code) }
+        } catch { #expect(error.code == code) }
     }
 
     func isGranted(_ name: UInt8, by index: Int) throws -> Bool {

@@ -113,7 +113,7 @@ package struct StoredChain {
         let envelope = try envelope(transactions, by: account)
         try coordinator.admit(envelope, above: &voters[0].replica)
         let receipt = try Receipt(
-            envelope: envelope.id, acceptedAfter: replica.head.height,
+            envelope: envelope.id, acceptedAfter: replica.head.height, block: replica.head.hash,
             promise: UInt64(genesis.agreement.chain.inclusionPromise), network: network,
             key: signingKey(of: Consortium.coordinator))
         try voters[0].store.accept(envelope, receipt: receipt.wire.encoded())

@@ -72,15 +72,6 @@ extension Tally.Governance {
     }
 }
 
-/// Reads a member's public document.
-func readMember(_ file: String) throws -> Member {
-    do {
-        return try Member(strictly: readFile(file))
-    } catch let fault as MemberFault {
-        throw InputFault(file: file, line: nil, reason: fault.description)
-    }
-}
-
 /// Gives this organisation's vote for a decision to the running worker.
 func cast(_ decision: [UInt8], _ home: Home) async throws {
     try await LocalNode.connected(to: home) { node in

@@ -11,6 +11,12 @@ package struct BalanceReport: Codable, Sendable {
     /// Stake and penalties of an annotator.
     package let escrow: String
     package let settledHeight: UInt64
+    /// What the figures stand on: "own ledger", or "checked" when a site's proof was.
+    package var proof = "own ledger"
+    /// Of the block that a site proved to be settled.
+    @OrNull package var provenHeight: UInt64?
+    /// The account's newest posting, when a site proved one.
+    @OrNull package var provenTransaction: String?
 }
 
 /// One posting as its account sees it.
@@ -83,7 +89,8 @@ extension Reporter {
                 account: account.text,
                 available: TokenAmount(microtokens: available).description,
                 pending: TokenAmount(microtokens: pending).description,
-                escrow: escrow.description, settledHeight: view.height)
+                escrow: escrow.description, settledHeight: view.height, provenHeight: nil,
+                provenTransaction: nil)
         }
     }
 

@@ -91,7 +91,8 @@ final class LiarCore: Core {
         {
             return .receipt(
                 try Receipt(
-                    envelope: envelope.id, acceptedAfter: replica.head.height, promise: 8,
+                    envelope: envelope.id, acceptedAfter: replica.head.height,
+                    block: replica.head.hash, promise: 8,
                     network: genesis.network, key: keys.signing
                 ).wire)
         }

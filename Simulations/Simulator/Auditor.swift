@@ -259,9 +259,26 @@ final class Auditor {
         let isSigned = world.signingKeys(of: account).contains {
             $0.verifies(signature, of: message)
         }
-        try require(
-            !isSigned, "evidence",
-            "\(node.account) finds an offence in a header that \(account) signed: \(refusal)")
+        guard isSigned, let rule = brokenRule(in: bytes, at: node) else { return }
+        throw Violation(
+            "evidence", "\(node.account) can convict \(account), who is honest: \(rule)")
+    }
+
+    /// What the block's header alone convicts its proposer of, as evidence is checked.
+    private func brokenRule(in bytes: [UInt8], at node: Node) -> BlockRefusal? {
+        let network = world.genesis.network
+        guard let core = node.core,
+            let suspect = try? SuspectBlock(strictly: bytes, network: network),
+            let parent = core.replica.tip(of: suspect.signed.header.previous),
+            let path = core.replica.path(to: parent.hash)
+        else { return nil }
+        let layers = path.map(\.execution.changes)
+        var tree = node.disk.stateTree()
+        for layer in layers { tree.mark(layer) }
+        return try? Federation.brokenRule(
+            by: suspect, above: parent,
+            state: LayeredState(base: node.disk.state, layers: layers), tree: tree,
+            network: network)
     }
 
     func refusedOwn(_ block: Block, _ refusal: BlockRefusal, by node: Node) throws {

@@ -75,7 +75,10 @@ class Core {
         }
         for report in try disk.statusReports() { desk.add(report) }
         guard account.role == .coordinator else { return }
-        var coordinator = Coordinator(genesis: genesis, account: account, key: keys.signing)
+        let office = [keys.signing, keys.next].compactMap { $0 }
+            .first { $0.verifyingKey == replica.rules.coordinatorKey }
+        var coordinator = Coordinator(
+            genesis: genesis, account: account, key: office ?? keys.signing)
         for envelope in disk.waitingEnvelopes() where !holds(envelope.id) {
             coordinator.keep(envelope)
         }
@@ -170,10 +173,9 @@ class Core {
             try coordinator.admit(envelope, above: &replica)
         } catch { throw Refused(error.code, "\(error)") }
         let receipt = try Receipt(
-            envelope: envelope.id, acceptedAfter: replica.head.height,
-            block: replica.head.hash,
+            envelope: envelope.id, acceptedAfter: replica.head.height, block: replica.head.hash,
             promise: UInt64(replica.rules.agreement.chain.inclusionPromise),
-            network: genesis.network, key: keys.signing)
+            network: genesis.network, key: coordinator.key)
         if world.fault != .acceptedNotDurable {
             try disk.accept(envelope, receipt: receipt.wire.encoded())
         }
@@ -184,7 +186,9 @@ class Core {
     }
 
     private func isOwn(_ receipt: WireReceipt) -> Bool {
-        Receipt(receipt, coordinator: keys.signing.verifyingKey, network: genesis.network) != nil
+        [keys.signing, keys.next].compactMap { $0 }.contains {
+            Receipt(receipt, coordinator: $0.verifyingKey, network: genesis.network) != nil
+        }
     }
 
     /// Puts the coordinator's own transactions into the next block.

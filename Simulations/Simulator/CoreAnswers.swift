@@ -81,7 +81,8 @@ extension Core {
             height <= replica.settled.height
             ? disk.hash(at: height) : replica.unsettled.first { $0.tip.height == height }?.tip.hash
         guard known == hash else {
-            response.otherBranch = known != nil
+            // A branch that a term change left behind may be the higher one.
+            response.otherBranch = known != nil || height > replica.head.height
             return response
         }
         if next <= replica.settled.height {

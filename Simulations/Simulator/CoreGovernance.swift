@@ -105,7 +105,7 @@ extension Core {
     func awaitsNewKeys() throws -> Bool {
         guard let listed = try disk.listedMember(account) else { return false }
         let signing = [UInt8](listed.signingKey)
-        return signing != keys.signing.verifyingKey.bytes && keys.next?.bytes == signing
+        return signing != keys.signing.verifyingKey.bytes && keys.next?.verifyingKey.bytes == signing
     }
 
     // MARK: telling each other
@@ -152,15 +152,19 @@ extension Core {
 
     func opening(by coordinator: inout Coordinator) throws -> Block? {
         desk.forget(upTo: terms.newest.term)
-        let plan = desk.plan(
-            for: account, key: keys.signing.verifyingKey, in: replica,
-            isOpened: disk.hasFirstProposal(of:))
-        guard let plan else { return nil }
-        do {
-            return try coordinator.open(
-                plan.opening, above: plan.parent, certificate: plan.certificate,
-                replica: &replica, now: now)
-        } catch { throw Violation("opening", "\(account) cannot open a term: \(error)") }
+        for key in [keys.signing, keys.next].compactMap({ $0 }) {
+            let plan = desk.plan(
+                for: account, key: key.verifyingKey, in: replica,
+                isOpened: disk.hasFirstProposal(of:))
+            guard let plan else { continue }
+            coordinator.use(key)
+            do {
+                return try coordinator.open(
+                    plan.opening, above: plan.parent, certificate: plan.certificate,
+                    replica: &replica, now: now)
+            } catch { throw Violation("opening", "\(account) cannot open a term: \(error)") }
+        }
+        return nil
     }
 
     /// Everybody with keys, and whoever a decision brings in that most voters are for.

@@ -54,7 +54,7 @@ struct KeyRing {
     let signing: SigningKey
     let voteKeys: [SigningKey]
     /// The signing key of the other set.
-    let next: VerifyingKey?
+    let next: SigningKey?
 }
 
 /// What a voter's home holds beside the ledger.
@@ -78,11 +78,11 @@ struct Home {
         if listed == nextSigning.verifyingKey.bytes {
             return KeyRing(
                 account: account, signing: nextSigning, voteKeys: [nextVote, vote],
-                next: present.verifyingKey)
+                next: present)
         }
         return KeyRing(
             account: account, signing: present, voteKeys: [vote, nextVote],
-            next: nextSigning.verifyingKey)
+            next: nextSigning)
     }
 
     /// The document that a decision carries.

@@ -11,7 +11,6 @@ final class LiarCore: Core {
     private var victims: Set<AccountID> = []
     private var shadowEnds: Moment = 0
     private var isShadow = false
-    private var hasGoneBack = false
 
     private var lies: Set<Lie> { node.lies ?? [] }
     private func lies(_ lie: Lie, _ permille: Int) -> Bool {
@@ -38,8 +37,8 @@ final class LiarCore: Core {
                         + world.adversary.random.number(
                             in: UInt64(0)...4_000))
         }
-        if !hasGoneBack, let snapshot = node.snapshot, lies(.staleSnapshot, 150) {
-            hasGoneBack = true
+        if !node.hasGoneBack, let snapshot = node.snapshot, lies(.staleSnapshot, 150) {
+            node.hasGoneBack = true
             world.trace { "\(account) goes back in time" }
             disk.revert(to: snapshot)
             node.stop()

@@ -35,6 +35,7 @@ final class Node {
     var pausedUntil: Moment = 0
     /// A copy of the disk that a liar goes back to, or a backup of somebody careful.
     var snapshot: Tables?
+    var hasGoneBack = false
 
     init(
         world: World, account: AccountID, disk: Disk, lies: Set<Lie>?, clock: Clock

@@ -196,7 +196,8 @@ final class People {
         if isGood, quiet < 9_000 { return }
         guard mending == nil || waited > 9_000 else { return }
         guard attempts < Self.attemptLimit else {
-            throw Violation("liveness", "no term settles a block after \(attempts) decisions")
+            throw Violation(
+                    "liveness", "nothing moves after \(attempts) decisions: \(obstacles())")
         }
         attempts += 1
         proposedAt = world.now
@@ -232,23 +233,16 @@ final class People {
     /// Whether all honest nodes agree and nothing that was promised is open.
     func hasConverged() throws -> Bool {
         let honest = world.nodes.filter { $0.isHonest && !$0.isLost }
-        let members = honest.filter { $0.core?.isMember == true }
+        guard let furthest = voters.first else { return false }
+        // Who has left is told nothing any more, and who never entered has nothing to say.
+        let members = try honest.filter { try furthest.disk.listedMember($0.account) != nil }
         let tips = Set(members.compactMap { $0.core?.replica.settled.hash })
-        guard let furthest = voters.first, tips.count == 1,
-            members.count == members.compactMap(\.core).count
-        else { return false }
+        guard tips.count == 1, members.count == members.compactMap(\.core).count else {
+            return false
+        }
         let coordinator = world.node(furthest.terms.newest.coordinator)
         guard coordinator?.isHonest == true, coordinator?.isLost == false else { return false }
         guard members.allSatisfy({ $0.core?.submitter.isBusy == false }) else { return false }
         return try world.auditor.allPromisesKept(at: furthest)
-    }
-}
-
-extension Core {
-    /// Whether the settled chain or the head's voters list this node's keys.
-    var isMember: Bool {
-        let listed = try? disk.listedMember(account)
-        return listed.map { [UInt8]($0.signingKey) == keys.signing.verifyingKey.bytes } ?? false
-            || terms.newest.voters.keys[account] != nil
     }
 }

@@ -56,7 +56,8 @@ extension ChangeSet {
 
     /// Does what a decision says of the members: who enters, who has new keys, who leaves.
     ///
-    /// The opening is the cause, signed by a quorum; no money moves by it.
+    /// The opening is the cause, signed by a quorum; no money moves by it. Who has left already
+    /// stays so: the block that the term is opened on may be one that people did not know of.
     ///
     /// - Throws: what makes the decision impossible in this state; its block is then invalid.
     mutating func open(_ decision: Decision, height: Height) throws(Rejection) {
@@ -67,7 +68,9 @@ extension ChangeSet {
                 try rekey(member)
             }
         }
-        for account in decision.leaving { try end(account, height: height) }
+        for account in decision.leaving where activeMember(account) != nil {
+            try end(account, height: height)
+        }
         let coordinator = activeMember(decision.coordinator)?.document
         guard let coordinator, [UInt8](coordinator.signingKey) == decision.coordinatorKey.bytes
         else { throw .unknownAccount }

@@ -51,7 +51,8 @@ package struct Coordinator: Sendable {
 
     package let account: AccountID
     private let genesis: Genesis
-    private let key: SigningKey
+    /// Signs blocks and receipts.
+    package private(set) var key: SigningKey
     /// Accepted and not yet in a block, in order of arrival.
     private var pool: [Envelope] = []
     private var poolIDs: Set<Digest> = []
@@ -116,9 +117,16 @@ package struct Coordinator: Sendable {
         }
     }
 
+    /// Lets an envelope wait for a block.
+    ///
+    /// One that a term change took out of a block stands before its signer's later ones: ordered
+    /// after them its sequence would be used.
     package mutating func keep(_ envelope: Envelope) {
         guard poolIDs.insert(envelope.id).inserted else { return }
-        pool.append(envelope)
+        let later = pool.firstIndex {
+            $0.signer == envelope.signer && $0.header.sequence > envelope.header.sequence
+        }
+        pool.insert(envelope, at: later ?? pool.endIndex)
     }
 
     /// Queues the coordinator's own transactions for the next block.
@@ -132,6 +140,9 @@ package struct Coordinator: Sendable {
         let waiting = pool.last { $0.signer == signer }?.header.sequence ?? 0
         return Contracts.nextSequence(after: max(changes.lastSequence(of: signer), waiting))
     }
+
+    /// Signs with another key of its own from now on: the one that a decision names.
+    package mutating func use(_ key: SigningKey) { self.key = key }
 
     /// Whether this is the coordinator of the head's term.
     package func isInOffice(above replica: Replica) -> Bool {

@@ -35,7 +35,7 @@ package struct KeyRing: Sendable {
     package let voteKeys: [SigningKey]
     package let transport: TransportKey
     /// The signing key of the other set, during a change of keys.
-    package let next: [UInt8]?
+    package let next: SigningKey?
 }
 
 /// A member's folder: `keys/`, `genesis.tally`, and on a node `ledger.sqlite` and `blobs/`.
@@ -241,7 +241,7 @@ package struct Home: Sendable {
         return KeyRing(
             account: chosen.account, signing: chosen.signing,
             voteKeys: chosen.voteKeys + other.voteKeys.filter { !known.contains($0.verifyingKey) },
-            transport: chosen.transport, next: other.signing.verifyingKey.bytes)
+            transport: chosen.transport, next: other.signing)
     }
 
     private func keySet(

@@ -74,8 +74,10 @@ package actor NodeCore {
         }
         for report in try store.statusReports() { desk.add(report) }
         guard keys.account.role == .coordinator else { return }
+        let office = [keys.signing, keys.next].compactMap { $0 }
+            .first { $0.verifyingKey == replica.rules.coordinatorKey }
         var coordinator = Coordinator(
-            genesis: genesis, account: keys.account, key: keys.signing)
+            genesis: genesis, account: keys.account, key: office ?? keys.signing)
         for envelope in try store.waitingEnvelopes() where !replica.holds(envelope.id) {
             coordinator.keep(envelope)
         }
@@ -125,7 +127,8 @@ package actor NodeCore {
             known = replica.unsettled.first { $0.tip.height == height }?.tip.hash
         }
         guard known == hash else {
-            response.otherBranch = known != nil
+            // A branch that a term change left behind may be the higher one.
+            response.otherBranch = known != nil || height > replica.head.height
             return response
         }
         if next <= replica.settled.height {
@@ -271,8 +274,7 @@ package actor NodeCore {
             envelope: envelope.id, acceptedAfter: replica.head.height,
             block: replica.head.hash,
             promise: UInt64(replica.rules.agreement.chain.inclusionPromise),
-            network: genesis.network,
-            key: keys.signing)
+            network: genesis.network, key: coordinator.key)
         try store.accept(envelope, receipt: receipt.wire.encoded())
         coordinator.keep(envelope)
         self.coordinator = coordinator
@@ -282,7 +284,9 @@ package actor NodeCore {
 
     /// Whether this coordinator gave a receipt, and not one before it.
     private func isOwn(_ receipt: WireReceipt) -> Bool {
-        Receipt(receipt, coordinator: keys.signing.verifyingKey, network: genesis.network) != nil
+        [keys.signing, keys.next].compactMap { $0 }.contains {
+            Receipt(receipt, coordinator: $0.verifyingKey, network: genesis.network) != nil
+        }
     }
 
     /// Refuses what names a blob that is not here: no voter could check such an update, and the

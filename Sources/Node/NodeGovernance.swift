@@ -147,7 +147,8 @@ extension NodeCore {
     func awaitsNewKeys() throws -> Bool {
         guard let listed = try store.listedMember(account) else { return false }
         let signing = [UInt8](listed.signingKey)
-        return signing != keys.signing.verifyingKey.bytes && keys.next == signing
+        return signing != keys.signing.verifyingKey.bytes 
+            && keys.next?.verifyingKey.bytes == signing
     }
 
     /// Forgets an envelope that can never be ordered.
@@ -196,12 +197,17 @@ extension NodeCore {
     /// are here; nil while there is none.
     func opening(by coordinator: inout Coordinator) throws -> Block? {
         desk.forget(upTo: terms.newest.term)
-        let plan = try desk.plan(
-            for: account, key: keys.signing.verifyingKey, in: replica,
-            isOpened: store.hasFirstProposal(of:))
-        guard let plan else { return nil }
-        return try coordinator.open(
-            plan.opening, above: plan.parent, certificate: plan.certificate, replica: &replica,
-            now: clock())
+        for key in [keys.signing, keys.next].compactMap({ $0 }) {
+            let plan = try desk.plan(
+                for: account, key: key.verifyingKey, in: replica,
+                isOpened: store.hasFirstProposal(of:))
+            guard let plan else { continue }
+            // A decision may name the key that is to take the place of the present one.
+            coordinator.use(key)
+            return try coordinator.open(
+                plan.opening, above: plan.parent, certificate: plan.certificate,
+                replica: &replica, now: clock())
+        }
+        return nil
     }
 }

@@ -1,4 +1,5 @@
 import Commands
+import Contracts
 import Cryptography
 import Federation
 import Foundation

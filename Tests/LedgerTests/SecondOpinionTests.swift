@@ -141,7 +141,7 @@ struct SecondOpinionTests {
         let blocks = chain.blocks
         var files = [chain.exported()]
         // A block left out, blocks exchanged, another network, the end cut off.
-        files.append(chain.exported(blocks[..<4] + blocks[5...]))
+        files.append(chain.exported(Array(blocks[..<4]) + blocks[5...]))
         files.append(chain.exported(blocks[..<4] + [blocks[5], blocks[4]] + blocks[6...]))
         var foreign = files[0]
         foreign[20] ^= 1

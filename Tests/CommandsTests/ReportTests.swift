@@ -49,7 +49,10 @@ struct ReportTests {
             """
         ),
         (
-            .balance, ["annotator/north-1"], "account available escrow pending settledHeight"
+            .balance, ["annotator/north-1"],
+            """
+            account available escrow pending proof provenHeight provenTransaction settledHeight
+            """
         ),
         (
             .statement, ["site/north"],
@@ -147,7 +150,8 @@ struct ReportTests {
         #expect(
             balance == """
                 {"account":"stake/north-1","available":"10.000000","escrow":"0.000000",\
-                "pending":"0.000000","settledHeight":7}
+                "pending":"0.000000","proof":"own ledger","provenHeight":null,\
+                "provenTransaction":null,"settledHeight":7}
                 """)
         let work = String(decoding: try json(.worklist, ["annotator/north-1"]), as: UTF8.self)
         #expect(work.contains("\"state\":\"closed\",\"until\":null}"))

@@ -106,6 +106,9 @@ let package = Package(
             name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],
             path: "Simulations/Benchmarks/Labels", swiftSettings: settings),
         .target(
+            name: "SecondOpinion", dependencies: ["Processes"], path: "Tests/SecondOpinion",
+            swiftSettings: settings),
+        .target(
             name: "TestSupport",
             dependencies: [
                 "Contracts", "Cryptography", "Federation", "Ledger", "Replay", "Storage",
@@ -113,7 +116,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "Cryptography"),
-        tests(of: "Ledger", ["Cryptography", "Wire"]),
+        tests(of: "Ledger", ["Cryptography", "SecondOpinion", "Wire"]),
         tests(of: "Contracts", ["Cryptography", "Ledger", "Wire"]),
         tests(of: "Federation", ["Contracts", "Cryptography", "Ledger", "Wire"]),
         tests(of: "Training", ["Cryptography", "Ledger"]),
@@ -128,8 +131,8 @@ let package = Package(
         tests(
             of: "Commands",
             [
-                "Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire",
-                argumentParser,
+                "Contracts", "Cryptography", "Federation", "Ledger", "Node", "SecondOpinion",
+                "Storage", "Training", "Wire", argumentParser,
             ]),
         tests(of: "LungNodules"),
         .testTarget(

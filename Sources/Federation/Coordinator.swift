@@ -90,11 +90,11 @@ package struct Coordinator: Sendable {
     ) throws(AdmissionRefusal) {
         let waitingBytes = pool.reduce(envelope.bytes.count) { $0 + $1.bytes.count }
         let ownWaiting = pool.count { $0.signer == envelope.signer }
-        guard waitingBytes <= Self.poolBytes, ownWaiting < Self.poolPerSigner else {
-            throw .poolFull
-        }
-        let promised = replica.head.height
-            .advanced(by: UInt64(replica.rules.agreement.chain.inclusionPromise))
+        let promise = replica.rules.agreement.chain.inclusionPromise
+        guard waitingBytes <= Self.waitingLimit(promise: promise),
+            ownWaiting < Self.poolPerSigner
+        else { throw .poolFull }
+        let promised = replica.head.height.advanced(by: UInt64(promise))
         guard envelope.header.notAfterHeight >= promised.value else {
             throw .tooShortLived(notAfter: envelope.header.notAfterHeight, needed: promised)
         }
@@ -115,6 +115,16 @@ package struct Coordinator: Sendable {
                     envelope.signer, sequence: envelope.header.sequence,
                     next: Contracts.nextSequence(after: waiting)))
         }
+    }
+
+    /// Bytes that may wait so that the last of them still stands in a block as promised.
+    ///
+    /// A block takes the oldest until the next one does not fit, so never less than this by more
+    /// than one envelope.
+    private static func waitingLimit(promise: UInt32) -> Int {
+        let (bytes, overflow) = (blockBytes - 2 * Envelope.maximumBytes)
+            .multipliedReportingOverflow(by: Int(promise))
+        return overflow ? poolBytes : min(poolBytes, bytes)
     }
 
     /// Lets an envelope wait for a block.

@@ -87,6 +87,7 @@ struct SyncService: Service {
             do {
                 try await fetchMissing(from: client)
                 try await takeBlocks(from: client, isCoordinator: client === links.coordinator)
+                links.answered(account)
                 return
             } catch let refusal as BlockRefusal {
                 logger.error(
@@ -96,9 +97,7 @@ struct SyncService: Service {
                 return
             } catch {
                 if isFatal(error) { throw error }
-                logger.notice(
-                    "a node does not answer",
-                    metadata: ["node": "\(account)", "reason": "\(error)"])
+                await links.failed(account, error)
             }
         }
     }
@@ -192,25 +191,33 @@ struct ExchangeService: Service {
 
     func run() async throws {
         try await cancelWhenGracefulShutdown {
-            do {
-                while !Task.isCancelled {
-                    try await exchange()
-                    try await handInAgain()
-                    try await Task.sleep(for: Self.heartbeat)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await beat() }
+                group.addTask {
+                    while !Task.isCancelled {
+                        await node.links.follow(await node.core.followed())
+                        try await handInAgain()
+                        try await Task.sleep(for: Self.heartbeat)
+                    }
                 }
-            } catch is CancellationError {}
+                try await group.endTogether()
+            }
         }
     }
 
-    private func exchange() async throws {
-        let links = node.links
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for (account, client) in links.others {
-                group.addTask { try await exchange(with: account, client) }
+    /// Asks every node at every heartbeat; one that does not answer holds up nobody else's.
+    private func beat() async throws {
+        try await withThrowingDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                for (account, client) in node.links.others where node.links.begin(account) {
+                    group.addTask {
+                        defer { node.links.end(account) }
+                        try await exchange(with: account, client)
+                    }
+                }
+                try await Task.sleep(for: Self.heartbeat)
             }
-            try await group.endTogether()
         }
-        await links.follow(await node.core.followed())
     }
 
     private func exchange(with account: AccountID, _ client: RequestClient) async throws {
@@ -223,9 +230,7 @@ struct ExchangeService: Service {
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
-            node.logger.debug(
-                "a node does not answer",
-                metadata: ["node": "\(account)", "reason": "\(error)"])
+            await node.links.failed(account, error)
         }
     }
 

@@ -52,9 +52,12 @@ private func currentMilliseconds() -> UInt64 {
 package func runNode(
     home: Home, role: Role, passphrase: String?, logger: Logger
 ) async throws {
+    var signals = await stopSignals()
     while true {
         let node = try await start(home, role, passphrase, logger)
-        guard try await run(node) == .newKeys else { return }
+        guard try await run(node, until: signals) == .newKeys else { return }
+        // The next ones are trapped before these are let go.
+        signals = await stopSignals()
         logger.info("the chain lists new keys for \(node.keys.account); starting with them")
     }
 }
@@ -133,13 +136,17 @@ private func start(
 /// Why a node stopped without an error.
 private enum Ending { case signal, newKeys }
 
-private func run(_ node: RunningNode) async throws -> Ending {
+private func run(
+    _ node: RunningNode, until signals: UnixSignalsSequence
+) async throws -> Ending {
+    // To the very end, so that a second signal does not cut the first one's work short.
+    defer { withExtendedLifetime(signals) {} }
     let restart = Failure()
     var services: [any Service] = [
         SyncService(node: node), ExchangeService(node: node),
         DutyService(node: node, restart: restart),
         FailureService(failure: node.failure), FailureService(failure: restart),
-        ReleaseService(core: node.core),
+        ReleaseService(core: node.core), SignalService(signals: signals),
     ]
     var hints: HintPublisher?
     if node.keys.account.role == .coordinator {
@@ -155,7 +162,7 @@ private func run(_ node: RunningNode) async throws -> Ending {
             services: services.map {
                 .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
             },
-            gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(node.logger)))
+            logger: quiet(node.logger)))
     var outcome: (any Error)?
     do { try await group.run() } catch { outcome = error }
     await node.server.close(draining: .seconds(2))
@@ -178,6 +185,20 @@ private func quiet(_ logger: Logger) -> Logger {
     var quiet = logger
     quiet.logLevel = .critical
     return quiet
+}
+
+/// Taken from the first moment on: a signal that comes while a node starts must not end it halfway.
+private func stopSignals() async -> UnixSignalsSequence {
+    await UnixSignalsSequence(trapping: .sigterm, .sigint)
+}
+
+/// Ends the group when somebody wants the node to stop.
+private struct SignalService: Service {
+    let signals: UnixSignalsSequence
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { for await _ in signals { return } }
+    }
 }
 
 /// Ends the group when the node cannot go on.

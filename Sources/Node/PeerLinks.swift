@@ -15,6 +15,10 @@ final class PeerLinks: Sendable {
         var coordinator: AccountID?
         var hints: HintSubscriber?
         var hintsOf: MemberDirectory.Node?
+        /// Nodes that did not answer when they were last asked.
+        var silent: Set<AccountID> = []
+        /// Nodes that are being told of this one's head.
+        var underWay: Set<AccountID> = []
     }
 
     private let context: MessagingContext
@@ -74,6 +78,35 @@ final class PeerLinks: Sendable {
         return ordered.compactMap { account in
             client(to: account).map { (account: account, client: $0) }
         }
+    }
+
+    /// - Returns: whether no exchange with the node was under way.
+    func begin(_ account: AccountID) -> Bool {
+        state.withLock { $0.underWay.insert(account).inserted }
+    }
+
+    func end(_ account: AccountID) { _ = state.withLock { $0.underWay.remove(account) } }
+
+    /// Takes note that a node answered; said once in the log, when it had not before.
+    func answered(_ account: AccountID) {
+        let wasSilent = state.withLock { $0.silent.remove(account) != nil }
+        if wasSilent { logger.info("\(account) answers again") }
+    }
+
+    /// Takes note that a node gave no answer; said once in the log.
+    ///
+    /// A connection that was refused is made anew: libzmq does not try it again, and a member that a
+    /// decision brings in is let in later.
+    func failed(_ account: AccountID, _ error: any Error) async {
+        let isNew = state.withLock { $0.silent.insert(account).inserted }
+        if isNew {
+            logger.notice(
+                "a node does not answer",
+                metadata: ["node": "\(account)", "reason": "\(error)"])
+        }
+        guard case MessagingError.timedOut(_, _, link: .refused) = error else { return }
+        let refused = state.withLock { $0.clients.removeValue(forKey: account)?.client }
+        await refused?.close()
     }
 
     private func client(to account: AccountID) -> RequestClient? {

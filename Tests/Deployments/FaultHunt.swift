@@ -108,6 +108,7 @@ package final class FaultHunt: Sendable {
         for other in Deployment.nodes where other != name {
             if !(try deployment.service(other).isRunning) { try await deployment.start(other) }
         }
+        try forgetBlobs(of: name)
         let runs = try await finishedRuns()
         let life = try deployment.launch(name, plan)
         try await waitUntilUp(life)
@@ -132,6 +133,15 @@ package final class FaultHunt: Sendable {
             }
         }
         return life.record
+    }
+
+    /// Every run here is like the first: without this no life but that one would write a blob.
+    private func forgetBlobs(of name: String) throws {
+        let folder = "\(deployment.home(name))/blobs"
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder)
+        where file != "partial" {
+            try FileManager.default.removeItem(atPath: "\(folder)/\(file)")
+        }
     }
 
     private func waitUntilUp(_ life: PlannedLife) async throws {

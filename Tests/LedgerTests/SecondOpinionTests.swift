@@ -1,6 +1,7 @@
 import Cryptography
 import Foundation
 import Ledger
+import SecondOpinion
 import TestSupport
 import Testing
 import Wire
@@ -23,7 +24,7 @@ struct SecondOpinionTests {
     }
 
     @Test("of every receipt, whole or damaged")
-    func receipts() throws {
+    func receipts() async throws {
         let chain = try Self.chain.get()
         var random = SplitMix64(seed: 11)
         var proofs: [[UInt8]] = []
@@ -35,7 +36,7 @@ struct SecondOpinionTests {
                     try chain.proof(of: height, transaction: index, hasLog: index > 0).bytes)
             }
         }
-        let whole = try secondOpinions("receipt", on: proofs, genesis: chain.genesis.bytes)
+        let whole = try await secondOpinions("receipt", on: proofs, genesis: chain.genesis.bytes)
         for (proof, opinion) in zip(proofs, whole) {
             let settled = try SettlementProof(strictly: proof).check(genesis: chain.genesis)
             #expect(opinion.proven, "\(opinion["reason"] ?? "")")
@@ -44,7 +45,8 @@ struct SecondOpinionTests {
             #expect(opinion["transaction"] == settled.transaction?.id.description)
         }
         let changed = proofs.suffix(3).flatMap { damaged($0, count: 120, using: &random) }
-        let opinions = try secondOpinions("receipt", on: changed, genesis: chain.genesis.bytes)
+        let opinions = try await secondOpinions(
+            "receipt", on: changed, genesis: chain.genesis.bytes)
         for (proof, opinion) in zip(changed, opinions) {
             let own = try? SettlementProof(strictly: proof).check(genesis: chain.genesis)
             #expect((own != nil) == opinion.proven, "\(opinion["reason"] ?? "proven")")
@@ -52,7 +54,7 @@ struct SecondOpinionTests {
     }
 
     @Test("of an abandoned term's voters")
-    func abandoned() throws {
+    func abandoned() async throws {
         var chain = try ProvenChain()
         try chain.append(2)
         let office = AccountID(.coordinator, "second")
@@ -73,7 +75,7 @@ struct SecondOpinionTests {
         }
         let alone = try chain.certificate(
             of: chain.blocks[2], by: [chain.history.newest.voters])
-        let opinions = try secondOpinions(
+        let opinions = try await secondOpinions(
             "receipt",
             on: [
                 proof(link.certificate, link.second), proof(alone, link.second), proof(nil, nil),
@@ -82,12 +84,12 @@ struct SecondOpinionTests {
     }
 
     @Test("of evidence of every kind, whole or damaged")
-    func evidence() throws {
+    func evidence() async throws {
         let chain = try Self.chain.get()
         let keys = KnownKeys(genesis: chain.genesis)
         var random = SplitMix64(seed: 12)
         let planted = try chain.plantedOffences()
-        let whole = try secondOpinions(
+        let whole = try await secondOpinions(
             "evidence", on: planted.map(\.bytes), genesis: chain.genesis.bytes)
         for (evidence, opinion) in zip(planted, whole) {
             let offence = try evidence.offence(keys: keys)
@@ -98,7 +100,8 @@ struct SecondOpinionTests {
         }
         #expect(Set(planted.map(\.kind)).count == OffenceKind.allCases.count - 1)
         let changed = planted.flatMap { damaged($0.bytes, count: 40, using: &random) }
-        let opinions = try secondOpinions("evidence", on: changed, genesis: chain.genesis.bytes)
+        let opinions = try await secondOpinions(
+            "evidence", on: changed, genesis: chain.genesis.bytes)
         for (bytes, opinion) in zip(changed, opinions) {
             let evidence = try? Evidence(strictly: bytes, network: chain.network)
             let own = try? evidence?.offence(keys: keys)
@@ -107,7 +110,7 @@ struct SecondOpinionTests {
     }
 
     @Test("of keys that came with an opening, once the chain is shown")
-    func laterKeys() throws {
+    func laterKeys() async throws {
         let chain = try Self.chain.get()
         let office = AccountID(.coordinator, "third")
         let key = try signingKey(of: office)
@@ -126,19 +129,19 @@ struct SecondOpinionTests {
         try Data(chain.exported()).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         for (options, isProven) in [([], false), (["--chain", file.path()], true)] {
-            let opinions = try secondOpinions(
+            let opinions = try await secondOpinions(
                 "evidence", on: [evidence.bytes], genesis: chain.genesis.bytes, options: options)
             #expect(opinions.map(\.proven) == [isProven])
         }
     }
 
     @Test("a chain is read to its settled height; a broken one is not")
-    func chains() throws {
+    func chains() async throws {
         let chain = try Self.chain.get()
         let blocks = chain.blocks
         var files = [chain.exported()]
         // A block left out, blocks exchanged, another network, the end cut off.
-        files.append(chain.exported(blocks[..<4] + blocks[5...]))
+        files.append(chain.exported(Array(blocks[..<4]) + blocks[5...]))
         files.append(chain.exported(blocks[..<4] + [blocks[5], blocks[4]] + blocks[6...]))
         var foreign = files[0]
         foreign[20] ^= 1
@@ -150,7 +153,7 @@ struct SecondOpinionTests {
             let changed = try Block(strictly: wire.encoded(), network: chain.network)
             files.append(chain.exported(blocks[..<height] + [changed] + blocks[(height + 1)...]))
         }
-        let opinions = try secondOpinions("chain", on: files, genesis: chain.genesis.bytes)
+        let opinions = try await secondOpinions("chain", on: files, genesis: chain.genesis.bytes)
         #expect(opinions.map(\.proven) == [true] + files.dropFirst().map { _ in false })
         let whole = try #require(opinions.first)
         #expect(whole["height"] == "\(blocks.count)")
@@ -159,7 +162,7 @@ struct SecondOpinionTests {
         #expect(whole["head"] == blocks.last?.hash.hex)
         // Shorter ones are settled to where a grandchild carries a certificate of one term.
         let lengths = Array(1...blocks.count)
-        let shorter = try secondOpinions(
+        let shorter = try await secondOpinions(
             "chain", on: lengths.map { chain.exported(Array(blocks.prefix($0))) },
             genesis: chain.genesis.bytes)
         for (length, opinion) in zip(lengths, shorter) {

@@ -38,7 +38,8 @@ package struct StoredVoter {
     private static func replica(_ account: AccountID, _ store: LedgerStore) throws -> Replica {
         var replica = Replica(
             genesis: store.genesis, account: account, voteKeys: [try voteKey(of: account)],
-            journal: try store.journal(), settled: try store.tip(), state: SQLiteState(store), tree: try store.stateTree())
+            journal: try store.journal(), settled: try store.tip(), state: SQLiteState(store),
+            tree: try store.stateTree())
         for block in try store.pendingBlocks() { try replica.restore(block) }
         return replica
     }

@@ -1,6 +1,6 @@
-package import Cryptography
+import Cryptography
 package import Ledger
-package import Wire
+import Wire
 
 extension ProvenChain {
     /// Evidence of every kind that convicts a founder by its statements alone.
@@ -12,16 +12,15 @@ extension ProvenChain {
         ].map { try $0.orThrow("evidence") }
     }
 
-    /// A block of the coordinator with its header changed and nothing else.
-    package func suspect(_ change: (inout BlockHeader) -> Void) throws -> [UInt8] {
-        let block = try blocks.first { $0.height == Height(2) }.orThrow("a second block")
-        var header = block.header
-        change(&header)
-        return try Block(
-            header: header, envelopes: block.envelopes,
-            parentCertificate: block.parentCertificate, network: network,
-            key: signingKey(of: Consortium.coordinator)
-        ).bytes
+    /// A block of the first coordinator with its header changed, signed again, and nothing else.
+    package func altered(
+        _ place: Int, _ change: (inout BlockHeader) -> Void
+    ) throws -> [UInt8] {
+        let header = try signed(place, change)
+        var wire = try WireBlock(strictly: blocks[place].bytes)
+        wire.header = data(header.bytes)
+        wire.signature = data(header.signature.bytes)
+        return wire.encoded()
     }
 
     private func signed(

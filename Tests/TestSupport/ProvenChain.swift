@@ -1,10 +1,10 @@
+import Contracts
 package import Cryptography
 package import Ledger
+package import Storage
 package import Wire
 
-/// A certified chain whose blocks hold transactions with invented effects, made for proofs.
-///
-/// Its terms, openings and certificates are real; no contract is executed.
+/// A certified chain of several terms, made for proofs by hand: no machine votes for its blocks.
 package struct ProvenChain: Sendable {
     package let genesis: Genesis
     package private(set) var blocks: [Block] = []
@@ -16,6 +16,9 @@ package struct ProvenChain: Sendable {
     package private(set) var leaves: [Digest] = []
     package private(set) var history: TermHistory
     private var log = MerkleFrontier()
+    private var state = DictionaryState()
+    private var executed: [ExecutedBlock] = []
+    private var members: Set<AccountID> = []
     private var sequence: UInt64 = 0
     private var keys: [VerifyingKey: SigningKey] = [:]
 
@@ -24,6 +27,8 @@ package struct ProvenChain: Sendable {
     package init(_ agreement: WireAgreement = testAgreement()) throws {
         genesis = try Genesis(strictly: testGenesis(agreement))
         history = TermHistory(genesis: genesis)
+        state.apply(try genesisState(genesis))
+        members = Set(Consortium.voters)
         for account in Consortium.voters { try learn(account) }
     }
 
@@ -53,6 +58,8 @@ package struct ProvenChain: Sendable {
                     uniqueKeysWithValues: voters.map { ($0, try voteKey(of: $0).verifyingKey) }),
                 majority: false
             ).wire
+        let entering = Set(voters + [coordinator]).subtracting(members).sorted()
+        wire.members = try entering.map { data(try memberDocument($0)) }
         return try Decision(strictly: wire.encoded(), network: network)
     }
 
@@ -88,27 +95,30 @@ package struct ProvenChain: Sendable {
                         network: network, key: signingKey(of: Consortium.east)),
                     network: network))
         }
-        var leaves: [[UInt8]] = []
         for envelope in envelopes {
             for index in envelope.transactions.indices {
-                var effect = WireEffect()
-                effect.envelope = data(envelope.id.bytes)
-                effect.index = UInt32(index)
-                effect.changes = data(Digest.sha256(bigEndian(UInt64(index))).bytes)
-                leaves.append(effect.encoded())
-                self.leaves.append(envelope.logLeaf(index))
+                leaves.append(envelope.logLeaf(index))
                 log.append(envelope.logLeaf(index))
             }
         }
         let isFirst = opening != nil || blocks.isEmpty
         history.advance(to: rules, isFirst: isFirst)
+        let network = network
+        let execution = try Contracts.execute(
+            envelopes,
+            in: BlockContext(
+                network: network, terms: history, height: Height(UInt64(blocks.count) + 1),
+                opening: opening), on: state,
+            isVerified: { $0.isSigned(by: $1, network: network) })
+        state.apply(execution.changes)
+        members.formUnion((opening?.decision.members ?? []).map(\.account))
         let header = BlockHeader(
             slot: Slot(term: rules.term, height: Height(UInt64(blocks.count) + 1)),
             previous: blocks.last?.hash ?? network.digest,
             timeMilliseconds: genesis.timeMilliseconds + 1_000 * UInt64(blocks.count + 1),
             proposer: rules.coordinator, transactionCount: UInt32(transactions),
             logSize: log.size, logRoot: log.root,
-            effectsRoot: merkleRoot(leaves.map(leafHash)), stateRoot: .zero,
+            effectsRoot: execution.effectsRoot, stateRoot: .zero,
             voters: rules.voters.hash(network: network),
             parentCertificate: certificates.last?.hash(network: network) ?? .zero,
             opening: opening?.hash ?? (isFirst ? network.digest : nil))
@@ -117,7 +127,13 @@ package struct ProvenChain: Sendable {
             opening: opening, network: network,
             key: keys[rules.coordinatorKey].orThrow("the coordinator's key"))
         blocks.append(block)
-        effects.append(leaves)
+        executed.append(
+            ExecutedBlock(
+                block: block, execution: execution,
+                tip: Tip(
+                    slot: block.slot, hash: block.hash,
+                    timeMilliseconds: header.timeMilliseconds, log: log, terms: history)))
+        effects.append(execution.effects.map { $0.encoded() })
         certificates.append(try certificate(of: block, by: history.certifying))
     }
 
@@ -177,5 +193,33 @@ package struct ProvenChain: Sendable {
             signerKey: signingKey(of: Consortium.east).verifyingKey,
             log: hasLog ? (UInt64(place), try path.path().orThrow("the path").path) : nil
         ).orThrow("the transaction")
+    }
+
+    /// The first so many blocks, to be kept; nothing can be added to them.
+    package func prefix(_ count: Int) -> Self {
+        var chain = self
+        chain.blocks = Array(blocks.prefix(count))
+        chain.executed = Array(executed.prefix(count))
+        return chain
+    }
+
+    /// Keeps the chain in a new ledger file, as a voter that saw one block after the other.
+    package func keep(in store: LedgerStore) throws {
+        var waiting: [ExecutedBlock] = []
+        for (index, block) in executed.enumerated() {
+            var settled: [ExecutedBlock] = []
+            if index > 1, !blocks[index - 1].isFirst {
+                settled = Array(waiting.dropLast())
+                waiting = Array(waiting.suffix(1))
+            }
+            waiting.append(block)
+            try store.commit(
+                Commitment(
+                    block: block, votes: [],
+                    journal: Journal(
+                        term: block.tip.slot.term,
+                        highest: index > 0 ? certificates[index - 1] : nil),
+                    settled: settled, dropped: [], rehashed: [:], tree: StateTree()))
+        }
     }
 }

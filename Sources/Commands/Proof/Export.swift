@@ -33,14 +33,14 @@ extension Tally {
                     of: LedgerStore.reading(at: home.ledger), to: out, progress: progress)
             }
             try options.output.show(
-                ExportReport(height: height, settledHeight: settled, file: out)
+                ChainExportReport(height: height, settledHeight: settled, file: out)
             ) { "\($0.height) blocks, settled to height \($0.settledHeight), in \($0.file)" }
         }
     }
 }
 
 /// What was written.
-struct ExportReport: Codable {
+struct ChainExportReport: Codable {
     let height: UInt64
     let settledHeight: UInt64
     let file: String

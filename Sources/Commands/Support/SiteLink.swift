@@ -1,7 +1,7 @@
 import Foundation
-import Ledger
+package import Ledger
 import Messaging
-import Node
+package import Node
 import Wire
 
 /// A member's connection to the site that it asks, for homes without a ledger of their own.
@@ -122,7 +122,7 @@ struct SiteLink {
 ///
 /// - Returns: the balance with what was proved.
 /// - Throws: a sentence that says what does not hold.
-func checked(
+package func checked(
     _ balance: BalanceReport, proof: [UInt8], account: AccountID, genesis: Genesis,
     site: AccountID
 ) throws -> BalanceReport {

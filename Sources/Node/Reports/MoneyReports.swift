@@ -17,6 +17,19 @@ package struct BalanceReport: Codable, Sendable {
     @OrNull package var provenHeight: UInt64?
     /// The account's newest posting, when a site proved one.
     @OrNull package var provenTransaction: String?
+
+    package init(
+        account: String, available: String, pending: String, escrow: String,
+        settledHeight: UInt64
+    ) {
+        self.account = account
+        self.available = available
+        self.pending = pending
+        self.escrow = escrow
+        self.settledHeight = settledHeight
+        provenHeight = nil
+        provenTransaction = nil
+    }
 }
 
 /// One posting as its account sees it.
@@ -89,8 +102,7 @@ extension Reporter {
                 account: account.text,
                 available: TokenAmount(microtokens: available).description,
                 pending: TokenAmount(microtokens: pending).description,
-                escrow: escrow.description, settledHeight: view.height, provenHeight: nil,
-                provenTransaction: nil)
+                escrow: escrow.description, settledHeight: view.height)
         }
     }
 

@@ -1,4 +1,5 @@
-package import Foundation
+import Foundation
+import Processes
 
 /// `Protocols/verifier/verify.py` could not be run at all.
 package struct NoVerifier: Error, CustomStringConvertible {
@@ -6,7 +7,7 @@ package struct NoVerifier: Error, CustomStringConvertible {
 }
 
 /// What the second implementation says of one file.
-package struct SecondOpinion: Hashable, Sendable {
+package struct Opinion: Hashable, Sendable {
     package let proven: Bool
     /// Every key of its answer, as JSON prints the value.
     package let values: [String: String]
@@ -25,7 +26,7 @@ package struct SecondOpinion: Hashable, Sendable {
 /// - Throws: ``NoVerifier`` when there is no Python, or it lacks the package `cryptography`.
 package func secondOpinions(
     _ what: String, on files: [[UInt8]], genesis: [UInt8], options: [String] = []
-) throws -> [SecondOpinion] {
+) async throws -> [Opinion] {
     let folder = FileManager.default.temporaryDirectory
         .appending(path: "tally-verifier-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -38,29 +39,22 @@ package func secondOpinions(
         try Data(content).write(to: path)
         paths.append(path.path())
     }
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments =
-        ["python3", verifierPath, what] + paths + ["--genesis", document.path()] + options
-    let output = folder.appending(path: "output")
-    _ = FileManager.default.createFile(atPath: output.path(), contents: nil)
-    process.standardOutput = try FileHandle(forWritingTo: output)
-    try process.run()
-    process.waitUntilExit()
-    guard [0, 2].contains(process.terminationStatus) else {
+    let process = try ChildProcess(
+        "/usr/bin/env",
+        ["python3", verifierPath, what] + paths + ["--genesis", document.path()] + options)
+    let ended = try await process.ended(within: .seconds(300))
+    guard [0, 2].contains(ended.status) else {
         throw NoVerifier(
-            description:
-                "\(verifierPath) ended with \(process.terminationStatus); it needs python3 "
-                + "and its package cryptography, which Tests/run installs")
+            description: "\(verifierPath) ended with \(ended); it needs python3 and its package "
+                + "cryptography, which Tests/run installs")
     }
-    let lines = String(decoding: try Data(contentsOf: output), as: UTF8.self)
-        .split(separator: "\n")
+    let lines = ended.output.split(separator: "\n")
     guard lines.count == files.count else {
         throw NoVerifier(description: "\(lines.count) answers to \(files.count) files")
     }
     let opinions = try lines.map(opinion)
-    guard opinions.allSatisfy(\.proven) == (process.terminationStatus == 0) else {
-        throw NoVerifier(description: "it ended with \(process.terminationStatus)")
+    guard opinions.allSatisfy(\.proven) == (ended.status == 0) else {
+        throw NoVerifier(description: "it ended with \(ended.status)")
     }
     return opinions
 }
@@ -68,10 +62,10 @@ package func secondOpinions(
 private let verifierPath = URL(filePath: #filePath)
     .appending(path: "../../../Protocols/verifier/verify.py").standardized.path()
 
-private func opinion(_ line: Substring) throws -> SecondOpinion {
+private func opinion(_ line: Substring) throws -> Opinion {
     let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
     guard let object, let proven = object["proven"] as? Bool else {
         throw NoVerifier(description: "its answer is not understood: \(line)")
     }
-    return SecondOpinion(proven: proven, values: object.mapValues { "\($0)" })
+    return Opinion(proven: proven, values: object.mapValues { "\($0)" })
 }

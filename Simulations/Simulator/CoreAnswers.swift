@@ -87,6 +87,10 @@ extension Core {
         }
         if next <= replica.settled.height {
             response.block = data(disk.block(at: next)?.bytes ?? [])
+            let certificate =
+                next < replica.settled.height
+                ? disk.block(at: next.next)?.parentCertificate : replica.certificateOfSettled
+            response.certificate = data(certificate?.bytes ?? [])
         } else if let block = replica.unsettled.first(where: { $0.tip.height == next }) {
             response.block = data(block.block.bytes)
             response.certificate = data(certificate(of: block.tip.hash)?.bytes ?? [])

@@ -178,7 +178,8 @@ extension Core {
             else { continue }
             directory.insert(account)
         }
-        for decision in supportedDecisions() {
+        let opened = replica.unsettled.compactMap(\.block.opening?.decision)
+        for decision in opened + supportedDecisions() {
             for member in decision.members { directory.insert(member.account) }
         }
         followed = chosenCoordinator()

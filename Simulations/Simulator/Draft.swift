@@ -1,5 +1,6 @@
 import Contracts
 import Cryptography
+import Federation
 import Ledger
 import Wire
 
@@ -10,27 +11,31 @@ struct Draft {
     var rekeyed: [Member] = []
     var term: Term?
 
-    /// Makes the document, as `tally governance propose` does, on a node's settled chain.
-    func decision(on disk: Disk) throws -> Decision {
-        let tip = disk.tip()
-        let rules = tip.terms.newest
+    /// Makes the document for a node's head.
+    ///
+    /// What a term changed that is open and not settled is stated again: the next term may be opened
+    /// above its first block, or below it.
+    func decision(on core: Core) throws -> Decision {
+        let rules = core.terms.newest
         var voters = rules.voters.keys
         var office = (account: rules.coordinator, key: rules.coordinatorKey)
-        var leaving: [AccountID] = []
+        var leaving: Set<AccountID> = []
+        var stated: [AccountID: Member] = [:]
+        for opened in core.replica.unsettled.compactMap(\.block.opening?.decision) {
+            for member in opened.members { stated[member.account] = member }
+            leaving.formUnion(opened.leaving)
+        }
         if let coordinator {
-            if coordinator.account != rules.coordinator { leaving = [rules.coordinator] }
+            if coordinator.account != rules.coordinator { leaving.insert(rules.coordinator) }
             office = (coordinator.account, coordinator.signingKey)
         }
-        for member in entering where try disk.listedMember(member.account) != nil {
-            throw Refused("alreadyMember")
+        for member in rekeyed where member.account == office.account {
+            office.key = member.signingKey
         }
-        for member in rekeyed {
-            guard try disk.listedMember(member.account) != nil else { throw Refused("unknown") }
-            if member.account == office.account { office.key = member.signingKey }
-        }
-        let members = ([coordinator].compactMap { $0 } + entering + rekeyed)
-            .sorted { $0.account < $1.account }
-        for member in members {
+        let changed = [coordinator].compactMap { $0 } + entering + rekeyed
+        for member in changed { stated[member.account] = member }
+        let members = stated.values.sorted { $0.account < $1.account }
+        for member in changed {
             if let key = member.voteKey { voters[member.account] = key }
         }
         for account in leaving { voters[account] = nil }
@@ -40,12 +45,8 @@ struct Draft {
         wire.coordinatorKey = data(office.key.bytes)
         wire.voters = VoterSet(keys: voters, majority: rules.agreement.chain.majorityQuorum).wire
         wire.members = members.map { data($0.bytes) }
-        wire.leaving = leaving.map(\.text)
+        wire.leaving = leaving.sorted().map(\.text)
         wire.reason = "simulated"
-        let decision = try Decision(strictly: wire.encoded(), network: disk.genesis.network)
-        do {
-            try check(decision, on: disk.state, at: tip.height.next)
-        } catch { throw Refused("impossible", "\(error)") }
-        return decision
+        return try Decision(strictly: wire.encoded(), network: core.genesis.network)
     }
 }

@@ -268,6 +268,7 @@ package struct Options: Sendable {
 
     private func drawVoterActs(_ random: inout SplitMix64) -> [PlannedAct] {
         var acts: [PlannedAct] = []
+        var restored = 0
         for _ in 0..<random.number(in: 1...2) {
             let site = founders[random.number(in: 1...founders.count - 1)]
             let act: Act =
@@ -275,8 +276,9 @@ package struct Options: Sendable {
                 case 0: .addSite
                 case 1: .rotate(site)
                 case 2: .rotate(founders[0])
-                default: .restore(site)
+                default: restored < tolerated ? .restore(site) : .rotate(site)
                 }
+            if case .restore = act { restored += 1 }
             acts.append(PlannedAct(at: random.number(in: 800...healed - 1_500), act: act))
         }
         return acts

@@ -135,7 +135,7 @@ final class People {
         try change(&draft)
         if draft.term == nil { draft.term = fresh(for: organiser) }
         do {
-            let decision = try draft.decision(on: organiser.disk)
+            let decision = try draft.decision(on: organiser)
             try organiser.take(decision: decision, isBallot: true)
             world.trace {
                 "\(organiser.account) proposes term \(decision.term) under "

@@ -46,6 +46,9 @@ package struct Replica: Sendable {
     /// Contract state after the head.
     package var headState: LayeredState { state(after: unsettled) }
 
+    /// Contract state after a known block; nil for another one.
+    package func state(after hash: Digest) -> LayeredState? { path(to: hash).map(state(after:)) }
+
     private func state(after path: [ExecutedBlock]) -> LayeredState {
         LayeredState(base: settledState, layers: path.map(\.execution.changes))
     }

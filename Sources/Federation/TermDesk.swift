@@ -166,7 +166,8 @@ package struct TermDesk: Sendable {
     /// How a coordinator opens the highest term that it can open; nil while statuses are missing.
     ///
     /// The parent is the block with the highest certificate reported, or a higher one that the
-    /// replica knows. A status whose certificate does not verify is left out.
+    /// replica knows. A status whose certificate does not verify is left out, and so is a decision
+    /// that cannot be carried out above the parent: people did not know of that block.
     ///
     /// - Parameters:
     ///   - coordinator: account of the coordinator to be.
@@ -217,7 +218,9 @@ package struct TermDesk: Sendable {
         let opening = Opening(decision: decision, statuses: statuses, network: replica.network)
         let isGood: ()? = try? opening.verify(
             above: parent.slot, inForce: parent.terms.inForce, network: replica.network)
-        guard isGood != nil else { return nil }
+        guard isGood != nil, let state = replica.state(after: parent.hash),
+            (try? check(decision, on: state, at: parent.height.next)) != nil
+        else { return nil }
         return Plan(opening: opening, parent: parent, certificate: certificate)
     }
 }

@@ -133,6 +133,11 @@ package actor NodeCore {
         }
         if next <= replica.settled.height {
             response.block = data(try store.block(at: next)?.bytes ?? [])
+            // Whoever was shown another block there believes this one by its certificate alone.
+            response.certificate = data(
+                next < replica.settled.height
+                    ? try store.parentCertificate(at: next.next)
+                    : replica.certificateOfSettled?.bytes ?? [])
         } else if let block = replica.unsettled.first(where: { $0.tip.height == next }) {
             response.block = data(block.block.bytes)
             response.certificate = data(certificate(of: block.tip.hash)?.bytes ?? [])
@@ -163,7 +168,8 @@ package actor NodeCore {
     /// CURVE keys and accounts of all members, when they changed since the last call.
     ///
     /// Whoever a decision brings in that most voters are for is let in before its term opens, for
-    /// it must catch up, and a new coordinator collect statuses.
+    /// it must catch up, and a new coordinator collect statuses; and stays while the term's first
+    /// block is not settled.
     package func changedMembers() throws -> MemberDirectory? {
         guard membersChanged else { return nil }
         membersChanged = false
@@ -173,7 +179,8 @@ package actor NodeCore {
             guard member.endedHeight == 0 else { continue }
             directory.add(member.document)
         }
-        for decision in supportedDecisions() {
+        let opened = replica.unsettled.compactMap(\.block.opening?.decision)
+        for decision in opened + supportedDecisions() {
             for member in decision.members { directory.add(member.document) }
         }
         return directory

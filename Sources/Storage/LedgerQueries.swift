@@ -267,6 +267,16 @@ extension LedgerStore {
         return bytes.flatMap { Digest($0) }
     }
 
+    /// The certificate that a settled block carries, of the one below it; empty when there is none.
+    package func parentCertificate(at height: Height) throws -> [UInt8] {
+        let bytes = try read { db in
+            try Data.fetchOne(
+                db.cachedStatement(sql: "SELECT parentCertificate FROM blocks WHERE height = ?"),
+                arguments: [Int64(clamping: height.value)])
+        }
+        return bytes.map { [UInt8]($0) } ?? []
+    }
+
     /// A settled block, put together again from its parts; nil when there is none.
     package func block(at height: Height) throws -> Block? {
         let parts = try read { db -> (Row, [Data])? in

@@ -1,3 +1,4 @@
+package import Contracts
 package import Cryptography
 package import Ledger
 
@@ -49,6 +50,19 @@ package struct EvidenceDesk: Sendable {
             guard let vote = votes[header.slot], vote.block == header.hash else { continue }
             compareFirstVotes(vote, key: key)
             compareStatuses(vote, key: key)
+        }
+    }
+
+    /// Notes a block that the own replica executed, and the votes for its parent, which it verified.
+    package mutating func note(_ executed: ExecutedBlock, above parent: Tip) {
+        note(executed.block, key: executed.tip.terms.newest.coordinatorKey)
+        for vote in executed.block.parentCertificate?.votes ?? [] {
+            let keys = Set(parent.terms.certifying.compactMap { $0.keys[vote.voter] })
+            // Of a voter with two keys the vote counts under the one that made it.
+            let key =
+                keys.count == 1
+                ? keys.first : keys.first { vote.isSigned(by: $0, network: network) }
+            if let key { note(vote, key: key) }
         }
     }
 

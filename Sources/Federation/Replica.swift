@@ -239,6 +239,24 @@ package struct Replica: Sendable {
         return outcome
     }
 
+    /// Re-executes a block that is shown as invalid, above one that this replica knows.
+    ///
+    /// - Parameter suspect: the block.
+    /// - Returns: the rule that it breaks.
+    /// - Throws: why it convicts nobody.
+    package func brokenRule(
+        by suspect: SuspectBlock
+    ) throws(ReexecutionFault) -> BlockRefusal {
+        let previous = suspect.signed.header.previous
+        guard let parent = tip(of: previous), let path = path(to: previous) else {
+            throw .otherParent
+        }
+        var tree = tree
+        for block in path { tree.mark(block.execution.changes) }
+        return try Federation.brokenRule(
+            by: suspect, above: parent, state: state(after: path), tree: tree, network: network)
+    }
+
     // MARK: voting
 
     /// The keys of this voter that a block's certificate can count.

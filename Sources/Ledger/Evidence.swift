@@ -115,6 +115,11 @@ package struct Evidence: Hashable, Sendable {
         return try SuspectBlock(strictly: [UInt8](wire.block), network: network)
     }
 
+    /// What an invalid block amounts to, once its re-execution has shown the rule that it breaks.
+    package func offence(by suspect: SuspectBlock) -> Offence {
+        offence(term: suspect.signed.slot.term, height: suspect.signed.slot.height)
+    }
+
     /// What it amounts to if every statement in it was signed by the offender.
     private func charge() throws(EvidenceFault) -> Charge {
         switch body {

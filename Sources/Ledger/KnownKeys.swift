@@ -29,6 +29,12 @@ package struct KnownKeys: Hashable, Sendable {
         for (account, key) in decision.voters.keys { add(key, of: account) }
     }
 
+    /// All keys of an account, past ones too, in the order of their bytes.
+    package func keys(of account: AccountID) -> [VerifyingKey] {
+        owners.filter { $0.value == account }.keys
+            .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+    }
+
     package func isKey(_ key: VerifyingKey, of account: AccountID) -> Bool {
         owners[key] == account
     }

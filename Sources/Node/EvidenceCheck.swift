@@ -8,8 +8,13 @@ import Wire
 
 /// All keys of a ledger's members, those of the past included.
 package func knownKeys(of store: LedgerStore) throws -> KnownKeys {
+    try knownKeys(of: store, store.terms())
+}
+
+/// The same, with terms that were opened above the settled block.
+func knownKeys(of store: LedgerStore, _ terms: TermHistory) throws -> KnownKeys {
     var keys = KnownKeys(genesis: store.genesis)
-    for rules in try store.terms().terms {
+    for rules in terms.terms {
         if let decision = rules.opening?.decision { keys.add(decision) }
     }
     for entry in try SQLiteState(store).entries(in: .keys, prefix: [], limit: .max) {

@@ -227,10 +227,35 @@ struct ExchangeService: Service {
             guard case .exchange(let answer) = try await client.ask(request, timeout: Self.patience)
             else { throw UnexpectedAnswer(request: "exchange") }
             try await node.core.learn(from: answer)
+            try await fetchEvidence(in: answer, from: client)
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
             await node.links.failed(account, error)
+        }
+    }
+
+    /// Asks for evidence of offences that this node knows nothing of.
+    private func fetchEvidence(
+        in exchange: WireExchange, from client: RequestClient
+    ) async throws {
+        let told = exchange.evidence.prefix(NodeCore.evidenceLimit).compactMap { Digest($0) }
+        for offence in await node.core.unknown(of: told) {
+            var request = WireRequest()
+            request.evidence.offence = data(offence.bytes)
+            guard case .evidence(let answer) = try await client.ask(request, timeout: Self.patience)
+            else { throw UnexpectedAnswer(request: "evidence") }
+            // Whatever comes of it: it is not asked for again at the next heartbeat.
+            await node.core.ignore(offence)
+            guard !answer.evidence.isEmpty else { continue }
+            do {
+                try await node.core.take(evidence: [UInt8](answer.evidence))
+            } catch {
+                if isFatal(error) { throw error }
+                node.logger.warning(
+                    "evidence that another node shows convicts nobody",
+                    metadata: ["reason": "\(error)"])
+            }
         }
     }
 

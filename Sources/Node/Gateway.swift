@@ -74,7 +74,7 @@ struct Gateway: Sendable {
         guard case .member(let text) = peer else { return }
         switch request {
         case .status, .submit, .envelopeStatus, .nextSequence, .query: return
-        case .nextBlock, .block, .vote, .exchange, .blobOffer, .blobChunk, .blobRead:
+        case .nextBlock, .block, .vote, .exchange, .evidence, .blobOffer, .blobChunk, .blobRead:
             guard AccountID(text)?.role?.votes == true else { throw Refusal.notPermitted(text) }
         case .consent, .records, .contribute, .runStart, .runStop, .patient, .ballot:
             throw Refusal.notPermitted(text)
@@ -98,6 +98,9 @@ struct Gateway: Sendable {
         case .exchange(let body):
             try await core.learn(from: body)
             response.exchange = try await core.exchange()
+        case .evidence(let body):
+            guard let offence = Digest(body.offence) else { throw Refusal.malformed }
+            response.evidence.evidence = data(await core.evidence(of: offence)?.bytes ?? [])
         case .vote(let body):
             try await count([UInt8](body.vote), from: peer)
             response.done = WireDone()

@@ -154,7 +154,9 @@ struct GovernanceAudit {
         }
     }
 
-    mutating func checkBallots() throws {
+    /// Checks ballots; without its own organisation's, a node signs no status.
+    mutating func checkBallots(for statuses: [StatusRow]) throws {
+        var own: Set<Digest> = []
         let stored = try rows.rows(of: .ballots)
         while let row = try stored.next() {
             let voter = String(decoding: row[1].bytes ?? [], as: UTF8.self)
@@ -167,6 +169,7 @@ struct GovernanceAudit {
                 if voter != ballot.voter.text {
                     findings.add(place, "column voter: the ballot is of \(ballot.voter)")
                 }
+                if ballot.voter == home?.account { own.insert(ballot.decision) }
                 if !ballot.isGood(for: Array(sets), network: network) {
                     findings.add(
                         place,
@@ -174,6 +177,12 @@ struct GovernanceAudit {
                     )
                 }
             } catch { findings.add(place, "column content: \(error)") }
+        }
+        for row in statuses where isOwn(row.status) && !own.contains(row.status.decision) {
+            findings.add(
+                "table ballots, ballot of \(row.status.voter)",
+                "the ballot is missing for which this node signed its status for term "
+                    + "\(row.status.term)")
         }
     }
 }

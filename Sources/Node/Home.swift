@@ -55,6 +55,8 @@ package struct Home: Sendable {
     package var ledger: String { path + "/ledger.sqlite" }
     package var patients: String { path + "/patients.sqlite" }
     package var blobs: String { path + "/blobs" }
+    /// A file for each offence that this node knows evidence of.
+    package var evidence: String { path + "/evidence" }
     package var cache: String { path + "/cache" }
     package var socket: String { path + "/tally.sock" }
     /// The account whose node a reader's home asks.

@@ -141,9 +141,10 @@ struct JournalAudit {
     private mutating func checkGovernance() {
         var audit = GovernanceAudit(
             genesis: genesis, rows: rows, home: home, terms: ledger.audit.terms, sets: sets)
-        audit.check(ledger.statuses, account: account)
+        let statuses = ledger.statuses
+        audit.check(statuses, account: account)
         attempt(.decisions) { _ in try audit.checkDecisions() }
-        attempt(.ballots) { _ in try audit.checkBallots() }
+        attempt(.ballots) { _ in try audit.checkBallots(for: statuses) }
         decisions = audit.decisions
         findings.add(audit.findings)
     }

@@ -30,6 +30,17 @@ package actor NodeCore {
     var coordinator: Coordinator?
     /// What members told each other of terms to come.
     var desk = TermDesk()
+    /// What members signed, and who lied.
+    var evidence: EvidenceDesk
+    /// Whose keys the chain knows, those of the past included.
+    var members: KnownKeys
+    /// Envelopes whose receipts were held against the chain once.
+    var judgedPromises: Set<Digest> = []
+    /// Offences that others showed first.
+    var shownOffences: Set<Digest> = []
+    /// Offences whose evidence was asked for in the last minute, and when that minute began.
+    var ignoredOffences: Set<Digest> = []
+    var ignoredSince: UInt64 = 0
     private var isStopping = false
     private var lastProposal: ContinuousClock.Instant?
     /// A proposal that a crash left without a vote.
@@ -68,11 +79,17 @@ package actor NodeCore {
             tree: try store.stateTree())
         for block in try store.pendingBlocks() { try replica.restore(block) }
         self.replica = replica
+        evidence = EvidenceDesk(network: genesis.network)
+        members = try knownKeys(of: store, replica.head.terms)
         for decision in try store.decisions(above: replica.rules.term) {
             desk.add(decision)
             for ballot in try store.ballots(for: decision.hash) { desk.add(ballot) }
         }
         for report in try store.statusReports() { desk.add(report) }
+        for executed in replica.unsettled {
+            guard let parent = replica.tip(of: executed.block.header.previous) else { continue }
+            evidence.note(executed, above: parent)
+        }
         guard keys.account.role == .coordinator else { return }
         let office = [keys.signing, keys.next].compactMap { $0 }
             .first { $0.verifyingKey == replica.rules.coordinatorKey }
@@ -173,6 +190,7 @@ package actor NodeCore {
     package func changedMembers() throws -> MemberDirectory? {
         guard membersChanged else { return nil }
         membersChanged = false
+        members = try knownKeys(of: store, terms)
         var directory = MemberDirectory()
         for entry in try SQLiteState(store).entries(in: .members, prefix: [], limit: .max) {
             let member = try WireMemberState(strictly: entry.value)
@@ -236,19 +254,29 @@ package actor NodeCore {
         let block: Block
         do {
             block = try Block(strictly: bytes, network: genesis.network)
-        } catch { throw BlockRefusal.badBlock(error) }
+        } catch {
+            try noteRefused(bytes, .badBlock(error))
+            throw BlockRefusal.badBlock(error)
+        }
         let known = certificate.isEmpty ? nil : try? Certificate(strictly: certificate)
-        return try consider(block, certificate: known)
+        do {
+            return try consider(block, certificate: known)
+        } catch let refusal as BlockRefusal {
+            try noteRefused(bytes, refusal)
+            throw refusal
+        }
     }
 
     /// The votes for the head, for a coordinator that may have lost them.
     package func votesForHead() -> [Vote] { replica.votes(for: replica.head.hash) }
 
     func consider(_ block: Block, certificate: Certificate? = nil) throws -> Considered {
+        let parent = replica.tip(of: block.header.previous)
         switch try replica.consider(block, certificate: certificate, now: clock()) {
         case .commit(let commitment):
             let before = replica.settled.terms.newest
             try store.commit(commitment)
+            if let parent { evidence.note(commitment.block, above: parent) }
             replica.advance(by: commitment)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
             if replica.settled.terms.newest != before { membersChanged = true }
@@ -331,7 +359,9 @@ package actor NodeCore {
 
     /// Counts a vote for the newest proposal.
     package func count(_ bytes: [UInt8]) throws {
-        try count(try Vote(strictly: bytes))
+        let vote = try Vote(strictly: bytes)
+        noteForeign(vote)
+        try count(vote)
     }
 
     private func count(_ vote: Vote) throws {

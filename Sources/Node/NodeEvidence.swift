@@ -3,7 +3,7 @@ package import Cryptography
 import Federation
 package import Ledger
 import Storage
-package import Wire
+import Wire
 
 /// An offence that this node knows, and whether the chain has recorded it.
 package struct KnownOffence: Sendable {
@@ -11,6 +11,8 @@ package struct KnownOffence: Sendable {
     package let offence: Offence
     package let evidence: Evidence
     package let isRecorded: Bool
+    /// Whether another node, or an earlier run of this one, showed it.
+    package let wasShown: Bool
 }
 
 /// Finding out who signed what no honest member signs.
@@ -24,25 +26,6 @@ extension NodeCore {
     private static let foreignVotes = 256
 
     // MARK: the own chain
-
-    /// Notes a block that this node took, and the votes for its parent.
-    func note(_ block: Block, above parent: Tip, terms: TermHistory) {
-        evidence.note(block, key: terms.newest.coordinatorKey)
-        guard let certificate = block.parentCertificate else { return }
-        note(certificate.votes, of: parent.terms.certifying)
-    }
-
-    /// Notes votes that were verified; of a voter with two keys, under the one that made it.
-    private func note(_ votes: [Vote], of sets: [VoterSet]) {
-        for vote in votes {
-            let keys = Set(sets.compactMap { $0.keys[vote.voter] })
-            let key =
-                keys.count == 1
-                ? keys.first
-                : keys.first { vote.isSigned(by: $0, network: genesis.network) }
-            if let key { evidence.note(vote, key: key) }
-        }
-    }
 
     /// Notes a vote for another block than the head, which no honest voter gives beside it.
     func noteForeign(_ vote: Vote) {
@@ -217,11 +200,28 @@ extension NodeCore {
             let key = StateKey(.evidence, entry.id.bytes)
             return KnownOffence(
                 id: entry.id, offence: entry.offence, evidence: entry.evidence,
-                isRecorded: try state.value(of: key) != nil)
+                isRecorded: try state.value(at: key) != nil,
+                wasShown: shownOffences.contains(entry.id))
         }
     }
 
     func evidence(of offence: Digest) -> Evidence? { evidence[offence] }
+
+    /// Offences of which this node holds no evidence and has not refused any.
+    func unknown(of told: [Digest]) -> [Digest] {
+        told.filter { evidence[$0] == nil && !ignoredOffences.contains($0) }
+    }
+
+    /// Takes note that evidence of an offence was asked for; again only when a minute has passed.
+    ///
+    /// A block that this node could not re-execute yet may be one that it can by then.
+    func ignore(_ offence: Digest) {
+        if clock() &- ignoredSince > 60_000 {
+            ignoredOffences = []
+            ignoredSince = clock()
+        }
+        ignoredOffences.insert(offence)
+    }
 
     /// Takes evidence that another node shows, or that was kept before a restart.
     ///
@@ -230,11 +230,17 @@ extension NodeCore {
     @discardableResult
     package func take(evidence bytes: [UInt8]) throws -> Bool {
         let shown = try Evidence(strictly: bytes, network: network)
-        guard shown.kind == .invalidBlock else {
-            return evidence.add(shown, of: try shown.offence(keys: members))
+        let offence: Offence
+        if shown.kind == .invalidBlock {
+            let suspect = try shown.invalidBlock(keys: members)
+            _ = try replica.brokenRule(by: suspect)
+            offence = shown.offence(by: suspect)
+        } else {
+            offence = try shown.offence(keys: members)
         }
-        let suspect = try shown.invalidBlock(keys: members)
-        _ = try replica.brokenRule(by: suspect)
-        return evidence.add(shown, of: shown.offence(by: suspect))
+        let isNew = evidence.add(shown, of: offence)
+        let id = offence.id(network: network)
+        if isNew { shownOffences.insert(id) }
+        return isNew
     }
 }

@@ -147,7 +147,7 @@ extension NodeCore {
     func awaitsNewKeys() throws -> Bool {
         guard let listed = try store.listedMember(account) else { return false }
         let signing = [UInt8](listed.signingKey)
-        return signing != keys.signing.verifyingKey.bytes 
+        return signing != keys.signing.verifyingKey.bytes
             && keys.next?.verifyingKey.bytes == signing
     }
 
@@ -169,12 +169,16 @@ extension NodeCore {
             exchange.newest.header = data(newest.headerBytes)
             exchange.newest.signature = data(newest.signature.bytes)
         }
+        exchange.certificate = data(replica.journal.highest?.bytes ?? [])
+        exchange.evidence = try offences().filter { !$0.isRecorded }
+            .prefix(Self.evidenceLimit).map { data($0.id.bytes) }
         desk.tell(&exchange, above: terms.newest.term)
         return exchange
     }
 
     /// Takes what another node tells.
     package func learn(from exchange: WireExchange) throws {
+        try noteStatements(in: exchange)
         let news = desk.learn(
             from: exchange, sets: terms.inForce, above: terms.newest.term,
             network: genesis.network)

@@ -144,7 +144,7 @@ private func run(
     let restart = Failure()
     var services: [any Service] = [
         SyncService(node: node), ExchangeService(node: node),
-        DutyService(node: node, restart: restart),
+        DutyService(node: node, restart: restart), EvidenceService(node: node),
         FailureService(failure: node.failure), FailureService(failure: restart),
         ReleaseService(core: node.core), SignalService(signals: signals),
     ]

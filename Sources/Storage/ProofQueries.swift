@@ -62,21 +62,38 @@ extension LedgerStore {
         of index: UInt64, size: UInt64, root: Digest
     ) throws -> [Digest] {
         var path = InclusionPath(of: index)
-        let network = genesis.network
-        try read { db in
-            let rows = try Data.fetchCursor(db, sql: "SELECT content FROM envelopes ORDER BY id")
-            while path.size < size, let content = try rows.next() {
-                let envelope = try WireEnvelope(strictly: [UInt8](content))
-                let id = payloadHash(.envelope, network: network, [UInt8](envelope.header))
-                for (index, transaction) in envelope.transactions.enumerated() {
-                    path.append(logLeaf(id, UInt32(index), [UInt8](transaction)))
-                }
-            }
-        }
+        try readLog(while: { path.size < size }, { path.append($0) })
         guard path.size == size, let found = path.path(), found.root == root else {
             throw damaged("table envelopes")
         }
         return found.path
+    }
+
+    /// The log of the first transactions.
+    ///
+    /// - Parameter size: how many; those of whole envelopes.
+    /// - Returns: the log.
+    /// - Throws: when the ledger holds fewer, or cannot be read.
+    package func log(upTo size: UInt64) throws -> MerkleFrontier {
+        var log = MerkleFrontier()
+        try readLog(while: { log.size < size }, { log.append($0) })
+        guard log.size == size else { throw damaged("table envelopes") }
+        return log
+    }
+
+    /// Hands out the log's leaves in order, envelope by envelope, as long as they are wanted.
+    private func readLog(while isWanted: () -> Bool, _ take: (Digest) -> Void) throws {
+        let network = genesis.network
+        try read { db in
+            let rows = try Data.fetchCursor(db, sql: "SELECT content FROM envelopes ORDER BY id")
+            while isWanted(), let content = try rows.next() {
+                let envelope = try WireEnvelope(strictly: [UInt8](content))
+                let id = payloadHash(.envelope, network: network, [UInt8](envelope.header))
+                for (index, transaction) in envelope.transactions.enumerated() {
+                    take(logLeaf(id, UInt32(index), [UInt8](transaction)))
+                }
+            }
+        }
     }
 
     /// The newest settled posting to or from an account.

@@ -317,14 +317,30 @@ package nonisolated struct WireExchange: Sendable {
   /// StatusReport
   package var statuses: [Data] = []
 
-  /// Evidence that the sender knows since it started
+  /// ids of offences that the sender holds evidence of
   package var evidence: [Data] = []
+
+  /// Certificate, the highest that the sender knows; empty: none
+  package var certificate: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _newest: WireSignedHeader? = nil
+}
+
+/// The evidence of an offence that the other node told of.
+package nonisolated struct WireEvidenceRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var offence: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// A person's word on a decision; local socket only.
@@ -503,6 +519,14 @@ package nonisolated struct WireRequest: Sendable {
     set {body = .ballot(newValue)}
   }
 
+  package var evidence: WireEvidenceRequest {
+    get {
+      if case .evidence(let v)? = body {return v}
+      return WireEvidenceRequest()
+    }
+    set {body = .evidence(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -525,6 +549,7 @@ package nonisolated struct WireRequest: Sendable {
     case block(WireBlockRequest)
     case exchange(WireExchange)
     case ballot(WireBallotRequest)
+    case evidence(WireEvidenceRequest)
 
   }
 
@@ -674,6 +699,19 @@ package nonisolated struct WirePatientResponse: Sendable {
   package init() {}
 }
 
+package nonisolated struct WireEvidenceResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Evidence; empty: not held
+  package var evidence: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct WireFailure: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -800,6 +838,14 @@ package nonisolated struct WireResponse: Sendable {
     set {body = .exchange(newValue)}
   }
 
+  package var evidence: WireEvidenceResponse {
+    get {
+      if case .evidence(let v)? = body {return v}
+      return WireEvidenceResponse()
+    }
+    set {body = .evidence(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -816,6 +862,7 @@ package nonisolated struct WireResponse: Sendable {
     case patient(WirePatientResponse)
     case done(WireDone)
     case exchange(WireExchange)
+    case evidence(WireEvidenceResponse)
 
   }
 
@@ -1466,7 +1513,7 @@ nonisolated extension WireBlockRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Exchange"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}head\0\u{1}newest\0\u{1}decisions\0\u{1}ballots\0\u{1}statuses\0\u{1}evidence\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}head\0\u{1}newest\0\u{1}decisions\0\u{1}ballots\0\u{1}statuses\0\u{1}evidence\0\u{1}certificate\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1480,6 +1527,7 @@ nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 4: try { try decoder.decodeRepeatedBytesField(value: &self.ballots) }()
       case 5: try { try decoder.decodeRepeatedBytesField(value: &self.statuses) }()
       case 6: try { try decoder.decodeRepeatedBytesField(value: &self.evidence) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self.certificate) }()
       default: break
       }
     }
@@ -1508,6 +1556,9 @@ nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.evidence.isEmpty {
       try visitor.visitRepeatedBytesField(value: self.evidence, fieldNumber: 6)
     }
+    if !self.certificate.isEmpty {
+      try visitor.visitSingularBytesField(value: self.certificate, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1518,6 +1569,37 @@ nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.ballots != rhs.ballots {return false}
     if lhs.statuses != rhs.statuses {return false}
     if lhs.evidence != rhs.evidence {return false}
+    if lhs.certificate != rhs.certificate {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireEvidenceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EvidenceRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}offence\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.offence) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.offence.isEmpty {
+      try visitor.visitSingularBytesField(value: self.offence, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireEvidenceRequest, rhs: WireEvidenceRequest) -> Bool {
+    if lhs.offence != rhs.offence {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1560,7 +1642,7 @@ nonisolated extension WireBallotRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Request"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}submit\0\u{3}next_block\0\u{1}vote\0\u{3}blob_offer\0\u{3}blob_chunk\0\u{3}blob_read\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}query\0\u{1}consent\0\u{1}records\0\u{1}contribute\0\u{3}run_start\0\u{3}run_stop\0\u{1}patient\0\u{1}block\0\u{1}exchange\0\u{1}ballot\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}submit\0\u{3}next_block\0\u{1}vote\0\u{3}blob_offer\0\u{3}blob_chunk\0\u{3}blob_read\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}query\0\u{1}consent\0\u{1}records\0\u{1}contribute\0\u{3}run_start\0\u{3}run_stop\0\u{1}patient\0\u{1}block\0\u{1}exchange\0\u{1}ballot\0\u{1}evidence\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1815,6 +1897,19 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.body = .ballot(v)
         }
       }()
+      case 20: try {
+        var v: WireEvidenceRequest?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .evidence(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .evidence(v)
+        }
+      }()
       default: break
       }
     }
@@ -1901,6 +1996,10 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
     case .ballot?: try {
       guard case .ballot(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+    }()
+    case .evidence?: try {
+      guard case .evidence(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
     }()
     case nil: break
     }
@@ -2249,6 +2348,36 @@ nonisolated extension WirePatientResponse: SwiftProtobuf.Message, SwiftProtobuf.
   }
 }
 
+nonisolated extension WireEvidenceResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EvidenceResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}evidence\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.evidence) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.evidence.isEmpty {
+      try visitor.visitSingularBytesField(value: self.evidence, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireEvidenceResponse, rhs: WireEvidenceResponse) -> Bool {
+    if lhs.evidence != rhs.evidence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireFailure: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Failure"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}message\0")
@@ -2286,7 +2415,7 @@ nonisolated extension WireFailure: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Response"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}failure\0\u{1}status\0\u{1}receipt\0\u{1}block\0\u{3}blob_progress\0\u{3}blob_content\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}report\0\u{1}envelopes\0\u{1}patient\0\u{1}done\0\u{1}exchange\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}failure\0\u{1}status\0\u{1}receipt\0\u{1}block\0\u{3}blob_progress\0\u{3}blob_content\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}report\0\u{1}envelopes\0\u{1}patient\0\u{1}done\0\u{1}exchange\0\u{1}evidence\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2463,6 +2592,19 @@ nonisolated extension WireResponse: SwiftProtobuf.Message, SwiftProtobuf._Messag
           self.body = .exchange(v)
         }
       }()
+      case 14: try {
+        var v: WireEvidenceResponse?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .evidence(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .evidence(v)
+        }
+      }()
       default: break
       }
     }
@@ -2525,6 +2667,10 @@ nonisolated extension WireResponse: SwiftProtobuf.Message, SwiftProtobuf._Messag
     case .exchange?: try {
       guard case .exchange(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .evidence?: try {
+      guard case .evidence(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }

@@ -119,8 +119,9 @@ struct SettlementProofTests {
         // Height 5 is the second block of term 2 and needs both.
         #expect(fault(try proof(3...4, by: [founders, successors]), chain.genesis) == nil)
         for sets in [[founders], [successors]] {
-            guard case .badCertificate? = fault(try proof(3...4, by: sets), chain.genesis) else {
-                Issue.record("one set alone certified the hand-over")
+            let found = fault(try proof(3...4, by: sets), chain.genesis)
+            guard case .badCertificate? = found else {
+                Issue.record("one set alone certified the hand-over: \(String(describing: found))")
                 return
             }
         }

@@ -55,9 +55,10 @@ import TestSupport
     func everyColumn() throws {
         let columns = try Self.columns()
         #expect(Set(columns.map(\.table)).count == LedgerTable.allCases.count + 1)
-        #expect(columns.count == 53)
+        #expect(columns.count == 67)
         var random = SplitMix64(seed: 7)
-        for column in columns {
+        // Where an envelope waits in the queue no promise depends on.
+        for column in columns where column.testDescription != "accepted.id" {
             for _ in 0..<2 { try change(column, &random) }
         }
     }
@@ -70,11 +71,12 @@ import TestSupport
             let rows = try Row.fetchAll(
                 db, sql: "SELECT * FROM \(column.table)")
             // An empty value has no byte to change; a second first block the schema refuses.
+            let isTaken = column.name == "isFirst" && rows.contains { $0["isFirst"] == 1 }
             let place = try #require(
                 rows.indices.filter {
                     let value: DatabaseValue = rows[$0][column.name]
                     return value != Data().databaseValue
-                        && (column.name != "isFirst" || value == 1.databaseValue)
+                        && (!isTaken || value == 1.databaseValue)
                 }.randomElement(using: &random))
             let row = rows[place]
             let old: DatabaseValue = row[column.name]
@@ -196,7 +198,9 @@ import TestSupport
         var random = SplitMix64(seed: 3)
         let home = try StudiedHome()
         try home.tamper { db in
-            let keys = try Row.fetchAll(db, sql: "SELECT * FROM \(table.rawValue)")
+            // Other organisations' ballots are hearsay: it shows nowhere how many came.
+            let own = table == .ballots ? "WHERE voter = '\(Consortium.coordinator)'" : ""
+            let keys = try Row.fetchAll(db, sql: "SELECT * FROM \(table.rawValue) \(own)")
             let row = try #require(keys.dropLast().randomElement(using: &random) ?? keys.last)
             let names = Array(row.columnNames)
             try db.execute(

@@ -128,13 +128,18 @@ package struct StoredChain {
         guard let block = try coordinator.propose(above: &voters[0].replica, now: now) else {
             return nil
         }
+        try take(block)
+        return block
+    }
+
+    /// Keeps a proposal, and has all vote for it.
+    mutating func take(_ block: Block) throws {
         guard try voters[0].store.append(block) else { throw AnotherProposal() }
         coordinator.appended(block, needing: [genesis.voters])
         for index in voters.indices {
             guard let vote = try voters[index].consider(block, now: now) else { continue }
             _ = try coordinator.count(vote)
         }
-        return block
     }
 
     package struct AnotherProposal: Error {}

@@ -36,6 +36,7 @@ extension StoredChain {
         for round in 1...2 { try train(UInt32(round), records) }
         let last = records[records.count - 1]
         try submit([.withdraw(last.patient, [.evaluation])], by: last.site)
+        try openTerm()
         // Windows run out: every block closes what is due.
         for _ in 0..<9 { try step() }
     }

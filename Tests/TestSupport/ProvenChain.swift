@@ -137,11 +137,17 @@ package struct ProvenChain: Sendable {
         certificates.append(try certificate(of: block, by: history.certifying))
     }
 
-    /// A certificate by just a quorum of each set.
+    /// A certificate by just a quorum of each set, of those first who vote in the fewest terms.
+    ///
+    /// So that no set's quorum is by chance another's as well.
     package func certificate(of block: Block, by sets: [VoterSet]) throws -> Certificate {
+        func terms(_ voter: AccountID) -> Int {
+            history.terms.count { $0.voters.keys[voter] != nil }
+        }
         var entries: [Certificate.Entry] = []
         for set in sets {
-            for voter in set.accounts.suffix(set.quorum) {
+            let voters = set.accounts.sorted { (terms($0), $0) < (terms($1), $1) }
+            for voter in voters.prefix(set.quorum) {
                 guard let key = set.keys[voter].flatMap({ keys[$0] }) else { continue }
                 let vote = try Vote(
                     voter: voter, slot: block.slot, block: block.hash, network: network, key: key)

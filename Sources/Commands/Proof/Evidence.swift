@@ -135,10 +135,8 @@ private func examine(
         }
         let suspect = try evidence.invalidBlock(keys: keys)
         let rule = try brokenRule(by: suspect, in: store, progress: progress)
-        let offence = Offence(
-            offender: evidence.offender, key: evidence.key, kind: .invalidBlock,
-            term: suspect.signed.slot.term, height: suspect.signed.slot.height)
-        return .success(ConvictionReport(offence, rule: rule, network: network))
+        return .success(
+            ConvictionReport(evidence.offence(by: suspect), rule: rule, network: network))
     } catch let fault as EvidenceFault {
         let hint =
             if case .unknownKey = fault, store == nil {

@@ -99,15 +99,7 @@ package final class FaultHunt: Sendable {
     /// One life of a worker while the others keep running.
     @discardableResult
     private func live(_ name: String, _ plan: FaultPlan) async throws -> DiskRecord {
-        if try deployment.service(name).isRunning {
-            let ended = try await deployment.stop(name)
-            guard ended.status == 0 else {
-                throw Unexpected(description: "\(name) ended with \(ended)")
-            }
-        }
-        for other in Deployment.nodes where other != name {
-            if !(try deployment.service(other).isRunning) { try await deployment.start(other) }
-        }
+        try await prepareLife(of: name)
         try forgetBlobs(of: name)
         let runs = try await finishedRuns()
         let life = try deployment.launch(name, plan)
@@ -127,12 +119,26 @@ package final class FaultHunt: Sendable {
         try await end(life)
         if try await finishedRuns() == runs {
             try await deployment.start(name)
-            try await startRun()
-            try await eventually("a run is finished after \(plan) in \(name)") {
-                try await self.finishedRuns() > runs
-            }
+            try await finishRun(after: runs, "\(plan) in \(name), \(life.record.fault as Any)")
         }
         return life.record
+    }
+
+    /// Starts all others, lets every run end, and stops the worker itself.
+    private func prepareLife(of name: String) async throws {
+        for other in Deployment.nodes where other != name {
+            if !(try deployment.service(other).isRunning) { try await deployment.start(other) }
+        }
+        if !(try await isRunOver()) {
+            // It may have missed the end of a run that the others know.
+            if !(try deployment.service(name).isRunning) { try await deployment.start(name) }
+            try await eventually("no run is under way") { try await self.isRunOver() }
+        }
+        guard try deployment.service(name).isRunning else { return }
+        let ended = try await deployment.stop(name)
+        guard ended.status == 0 else {
+            throw Unexpected(description: "\(name) ended with \(ended)")
+        }
     }
 
     /// Every run here is like the first: without this no life but that one would write a blob.
@@ -177,6 +183,19 @@ package final class FaultHunt: Sendable {
         }
     }
 
+    private func finishRun(after runs: Int, _ what: String) async throws {
+        do {
+            try await eventually("a run is finished after \(what)", every: .milliseconds(500)) {
+                if try await self.finishedRuns() > runs { return true }
+                // It may be under way; then a second one is refused.
+                if try await self.isRunOver() { try await self.startRun() }
+                return false
+            }
+        } catch let error as Unexpected {
+            throw Unexpected(description: "\(error)\n\(deployment.lastWords)")
+        }
+    }
+
     private func startRun() async throws {
         let command = try deployment.begin(
             ["run", "start", "--rounds", "1", "--no-wait"], in: Deployment.coordinator)
@@ -186,6 +205,16 @@ package final class FaultHunt: Sendable {
         }
         // A coordinator that dies does not answer; a run that is under way already is as good.
         try command.killNow()
+    }
+
+    /// Whether coordinator and site know no run that still needs its blobs.
+    private func isRunOver() async throws -> Bool {
+        let (hub, west) = (
+            try await deployment.rounds(in: Deployment.coordinator),
+            try await deployment.rounds(in: "west")
+        )
+        return hub?.run == west?.run && (hub?.state ?? "finished") == "finished"
+            && (west?.state ?? "finished") == "finished"
     }
 
     /// As a site sees it that is never disturbed.

@@ -79,6 +79,12 @@ let package = Package(
                 "Replay", "Storage", "Training", "Wire", argumentParser, csv, lifecycle, logging,
                 unixSignals, yams,
             ]),
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "Contracts", "Cryptography", "Federation", "Ledger", "Replay", "Training", "Wire",
+            ],
+            path: "Simulations/Simulator", swiftSettings: settings),
         .executableTarget(
             name: "tally", dependencies: ["Commands"], path: "Sources/Tool",
             swiftSettings: settings),
@@ -96,6 +102,12 @@ let package = Package(
         .target(
             name: "Deployments", dependencies: ["Processes", "TestSupport"],
             path: "Tests/Deployments", swiftSettings: settings),
+        .executableTarget(
+            name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],
+            path: "Simulations/Benchmarks/Labels", swiftSettings: settings),
+        .target(
+            name: "SecondOpinion", dependencies: ["Processes"], path: "Tests/SecondOpinion",
+            swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -104,7 +116,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "Cryptography"),
-        tests(of: "Ledger", ["Cryptography", "Wire"]),
+        tests(of: "Ledger", ["Cryptography", "SecondOpinion", "Wire"]),
         tests(of: "Contracts", ["Cryptography", "Ledger", "Wire"]),
         tests(of: "Federation", ["Contracts", "Cryptography", "Ledger", "Wire"]),
         tests(of: "Training", ["Cryptography", "Ledger"]),
@@ -119,8 +131,8 @@ let package = Package(
         tests(
             of: "Commands",
             [
-                "Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire",
-                argumentParser,
+                "Contracts", "Cryptography", "Federation", "Ledger", "Node", "SecondOpinion",
+                "Storage", "Training", "Wire", argumentParser,
             ]),
         tests(of: "LungNodules"),
         .testTarget(

@@ -25,11 +25,14 @@ package struct Tally: AsyncParsableCommand {
                 name: "Services:",
                 subcommands: [CoordinatorCommand.self, SiteCommand.self, RunCommand.self]),
             CommandGroup(
+                name: "Governance:", subcommands: [Governance.self]),
+            CommandGroup(
                 name: "Data and consent:", subcommands: [Consent.self, DataCommand.self]),
             CommandGroup(
                 name: "Annotation:",
                 subcommands: [
                     Worklist.self, Annotate.self, Score.self, Explain.self,
+                    ConsensusCommand.self,
                 ]),
             CommandGroup(
                 name: "Money:", subcommands: [Balance.self, Statement.self, Supply.self]),
@@ -37,7 +40,10 @@ package struct Tally: AsyncParsableCommand {
                 name: "Models:", subcommands: [Rounds.self, Lineage.self, Model.self]),
             CommandGroup(
                 name: "Audit:",
-                subcommands: [Status.self, Verify.self, ReplayCommand.self]),
+                subcommands: [
+                    Status.self, Verify.self, ReplayCommand.self, ReceiptCommand.self,
+                    EvidenceCommand.self, Export.self,
+                ]),
         ])
 
     package init() {}

@@ -90,6 +90,49 @@ func flooredQuotient(_ dividend: Int128, _ divisor: Int128) -> Int128 {
     return remainder < 0 ? quotient - 1 : quotient
 }
 
+/// A Q30 probability, ⌊part · 2³⁰ / whole⌋, at least 1 so that nothing is impossible.
+func q30Share(_ part: UInt64, of whole: UInt64) -> UInt64 {
+    max(1, UInt64(UInt128(part) * UInt128(Q30.one) / UInt128(whole)))
+}
+
+/// Who answered what when which class was true: classes × classes Q30 counts, the row the true
+/// class, the column the answer, below 2⁵⁸ in all.
+package struct ConfusionTable: Hashable, Sendable {
+    private let classes: Int
+    private let cells: [UInt64]
+
+    /// - Precondition: `cells` are classes × classes.
+    package init(classes: Int, cells: [UInt64]) {
+        self.classes = classes
+        self.cells = cells
+    }
+
+    private var mass: Int128 { cells.reduce(0) { $0 + Int128($1) } }
+
+    /// The expected share of right answers in per mille, rounded down; 0 without answers.
+    package var accuracyPermille: Int64 {
+        let n = mass
+        guard n > 0 else { return 0 }
+        let right = (0..<classes).reduce(Int128(0)) { $0 + Int128(cells[$1 * classes + $1]) }
+        return Int64(1000 * right / n)
+    }
+
+    /// Agreement beyond chance in per mille, rounded down; 0 where chance leaves no room.
+    package var kappaPermille: Int64 {
+        let n = mass
+        var (agreed, chance) = (Int128(0), Int128(0))
+        for answer in 0..<classes {
+            agreed += Int128(cells[answer * classes + answer])
+            let row = cells[answer * classes..<(answer + 1) * classes].reduce(0, +)
+            let column = (0..<classes).reduce(0) { $0 + cells[$1 * classes + answer] }
+            chance += Int128(row) * Int128(column)
+        }
+        guard n * n > chance else { return 0 }
+        return Int64(
+            truncatingIfNeeded: flooredQuotient(1000 * (n * agreed - chance), n * n - chance))
+    }
+}
+
 /// What score/1 remembers: soft counts of who answers what when which class is true.
 ///
 /// Counts are Q30 and never round; only probabilities do. A stored table is written by
@@ -142,25 +185,12 @@ package struct ScoreCounts: Hashable, Sendable {
 
     /// The expected share of right answers in per mille, rounded down; 0 without answers.
     package func accuracyPermille(_ annotator: AccountID) -> Int64 {
-        let (table, n) = (confusion(of: annotator), answerMass(of: annotator))
-        guard n > 0 else { return 0 }
-        let right = (0..<classes).reduce(Int128(0)) { $0 + Int128(table[$1 * classes + $1]) }
-        return Int64(1000 * right / n)
+        ConfusionTable(classes: classes, cells: confusion(of: annotator)).accuracyPermille
     }
 
     /// Agreement beyond chance in per mille, ⌊1000 · (nA − ΣNₐNₜ) / (n² − ΣNₐNₜ)⌋, maybe negative.
     package func kappaPermille(_ annotator: AccountID) -> Int64 {
-        let (table, n) = (confusion(of: annotator), answerMass(of: annotator))
-        var (agreed, chance) = (Int128(0), Int128(0))
-        for answer in 0..<classes {
-            agreed += Int128(table[answer * classes + answer])
-            let row = table[answer * classes..<(answer + 1) * classes].reduce(0, +)
-            let column = (0..<classes).reduce(0) { $0 + table[$1 * classes + answer] }
-            chance += Int128(row) * Int128(column)
-        }
-        guard n * n > chance else { return 0 }
-        return Int64(
-            truncatingIfNeeded: flooredQuotient(1000 * (n * agreed - chance), n * n - chance))
+        ConfusionTable(classes: classes, cells: confusion(of: annotator)).kappaPermille
     }
 
     /// How likely each class of an item is, given its answers and all that was counted before.
@@ -221,8 +251,7 @@ package struct ScoreCounts: Hashable, Sendable {
                 table[row].reduce(0, +) + UInt64(classes) * smoothing.cell + smoothing.diagonal
             for cell in row {
                 let diagonal = cell == truth * classes + truth ? smoothing.diagonal : 0
-                let part = UInt128(table[cell] + smoothing.cell + diagonal) * UInt128(Q30.one)
-                table[cell] = max(1, UInt64(part / UInt128(whole)))
+                table[cell] = q30Share(table[cell] + smoothing.cell + diagonal, of: whole)
             }
         }
         return table
@@ -231,12 +260,7 @@ package struct ScoreCounts: Hashable, Sendable {
     /// Q30 share of a class among the items counted; at least 1.
     func classPrior(_ truth: Int) -> UInt64 {
         let whole = prior.reduce(0, +) + UInt64(classes) * smoothing.cell
-        let part = UInt128(prior[truth] + smoothing.cell) * UInt128(Q30.one)
-        return max(1, UInt64(part / UInt128(whole)))
-    }
-
-    private func answerMass(of annotator: AccountID) -> Int128 {
-        Int128(confusion(of: annotator).reduce(0, +))
+        return q30Share(prior[truth] + smoothing.cell, of: whole)
     }
 
     private func inOrder(_ answers: [ClassAnswer]) throws(ScoreError) -> [ClassAnswer] {

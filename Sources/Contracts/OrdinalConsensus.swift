@@ -1,8 +1,12 @@
-/// Whether readers agreed on an item's grade.
-package enum ConsensusOutcome: Hashable, Sendable {
-    case approved(grade: Int)
+/// Whether readers agreed on an item, and on what.
+package enum Consensus<Label> {
+    case approved(Label)
     case indeterminate(IndeterminateReason)
 }
+
+extension Consensus: Equatable where Label: Equatable {}
+extension Consensus: Hashable where Label: Hashable {}
+extension Consensus: Sendable where Label: Sendable {}
 
 /// Why an item ends without a label: it is not trained on, not scored, and stakes return.
 package enum IndeterminateReason: String, Hashable, Sendable {
@@ -32,7 +36,7 @@ package struct OrdinalRule: Hashable, Sendable {
     }
 
     /// The lower median, when enough answers lie near it and none lies far from another.
-    package func outcome(of grades: [Int]) -> ConsensusOutcome {
+    package func outcome(of grades: [Int]) -> Consensus<Int> {
         guard let median = lowerMedian(grades), grades.count >= minimumAnswers else {
             return .indeterminate(.tooFew)
         }
@@ -42,7 +46,7 @@ package struct OrdinalRule: Hashable, Sendable {
         guard supported, let low = grades.min(), let high = grades.max(),
             distance(low, high) <= spread
         else { return .indeterminate(.disputed) }
-        return .approved(grade: median)
+        return .approved(median)
     }
 }
 

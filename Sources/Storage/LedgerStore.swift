@@ -60,7 +60,7 @@ package final class LedgerStore: Sendable {
                 sql: "INSERT INTO genesis VALUES (1, ?)", arguments: [Data(genesis.bytes)])
             try db.execute(
                 sql: "INSERT INTO journal VALUES (1, ?, ?)",
-                arguments: [Term.first.value, Data()])
+                arguments: [Term.genesis.value, Data()])
             try writeTip(Tip(genesis: genesis), in: db)
             try writeState(founding, rehashed: [:], in: db)
         }

@@ -39,6 +39,10 @@ struct ExitStatusTests {
         (["model", "export", "--final", "--home", "/nonexistent/tally"], 64),
         (["model", "export", "--final", "--out", "x", "--home", "/nonexistent/tally"], 1),
         (["site", "run", "--home", "/nonexistent/tally"], 1),
+        (["consensus", "score", "/nonexistent/labels.csv"], 1),
+        (["consensus", "score", "/nonexistent/labels.csv", "--posterior", "1001"], 64),
+        (["consensus", "score", "/nonexistent/labels.csv", "--classes", "a,a"], 64),
+        (["consensus", "score", "/nonexistent/labels.csv", "--near-share", "3/2"], 64),
     ]
 
     @Test("a command line ends as documented", arguments: lines)

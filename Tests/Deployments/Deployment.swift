@@ -39,7 +39,7 @@ package final class Deployment: Sendable {
     // MARK: services
 
     private static func arguments(_ name: String, home: String) -> [String] {
-        [name == coordinator ? "coordinator" : "site", "run", "--home", home]
+        [sites.contains(name) ? "site" : "coordinator", "run", "--home", home]
     }
 
     /// Starts the worker of a node and waits until it is up.
@@ -101,9 +101,9 @@ package final class Deployment: Sendable {
     /// Stops all workers together.
     ///
     /// - Throws: ``Unexpected`` when one does not end with 0.
-    package func stopAll() async throws {
+    package func stopAll(but gone: String? = nil) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for name in running.withLock({ $0.keys.sorted() }) {
+            for name in running.withLock({ $0.keys.sorted() }) where name != gone {
                 group.addTask {
                     let ended = try await self.stop(name)
                     guard ended.status == 0 else {

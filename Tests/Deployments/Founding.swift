@@ -197,7 +197,7 @@ extension Deployment {
 }
 
 /// The first of so many free ports in a row, below those that the system hands out by itself.
-private func freePorts(_ count: Int) throws -> Int {
+package func freePorts(_ count: Int) throws -> Int {
     for _ in 0..<200 {
         let first = Int.random(in: 20_000..<32_000)
         if (first..<first + count).allSatisfy(isFree) { return first }

@@ -1,0 +1,104 @@
+import ArgumentParser
+import Contracts
+
+enum LabelRuleName: String, CaseIterable, ExpressibleByArgument {
+    case `class`, ordinal
+}
+
+extension ConsensusCommand {
+    struct Score: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Run score/1 and a consensus rule on a plain file of labels.",
+            discussion: """
+                LABELS has the columns item,annotator,label (task and worker will do). No network \
+                and no home are needed. Prints the label of every item with its posterior, every \
+                annotator's accuracy and agreement beyond chance, and Krippendorff's alpha: as an \
+                exact fraction, nominal for classes, ordinal for grades. Classes and items that \
+                are whole numbers stand in their order, others by their bytes.
+
+                Example: tally consensus score labels.csv --truth truth.csv --format json
+                """)
+
+        @Argument(help: "A table of labels.", completion: .file(extensions: ["csv"]))
+        var labels: String
+        @Option(help: "True labels, item,truth, to take the accuracy against.")
+        var truth: String?
+        @Option(help: "True labels, item,truth, that count five times in the scores.")
+        var gold: String?
+        @Option(help: "How labels become one: class (the likeliest) or ordinal (lower median).")
+        var rule: LabelRuleName = .class
+        @Option(help: "All classes in order, with commas; else those that stand in LABELS.")
+        var classes: String?
+        @Option(help: "Answers that an item needs.")
+        var minimumAnswers: UInt32 = 3
+        @Option(help: "Class rule: answers that the label itself needs.")
+        var minimumVotes: UInt32 = 2
+        @Option(help: "Class rule: how likely the label must be, in per mille.")
+        var posterior: UInt64 = 950
+        @Option(help: "Ordinal rule: the share of answers near the median.")
+        var nearShare = "2/3"
+        @Option(help: "Ordinal rule: how many grades away is still near.")
+        var nearDistance: UInt32 = 1
+        @Option(help: "Ordinal rule: how far apart two answers may be.")
+        var maximumSpread: UInt32 = 2
+        @OptionGroup var output: FormatOptions
+
+        func validate() throws {
+            guard posterior <= 1000 else {
+                throw ValidationError("--posterior is in per mille, 0 to 1000")
+            }
+            _ = try share()
+            if let names = try scale() {
+                guard (2...255).contains(names.count) else {
+                    throw ValidationError("--classes needs 2 to 255 classes")
+                }
+                guard Set(names).count == names.count, !names.contains("") else {
+                    throw ValidationError("--classes must name each class once")
+                }
+            }
+        }
+
+        private func scale() throws -> [String]? {
+            classes?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        }
+
+        private func share() throws -> (numerator: UInt64, denominator: UInt64) {
+            let parts = nearShare.split(separator: "/", omittingEmptySubsequences: false)
+            guard parts.count == 2, let numerator = UInt32(parts[0]),
+                let denominator = UInt32(parts[1]), denominator > 0, numerator <= denominator
+            else { throw ValidationError("--near-share must be a fraction such as 2/3") }
+            return (UInt64(numerator), UInt64(denominator))
+        }
+
+        private func labelRule() throws -> LabelRule {
+            switch rule {
+            case .class:
+                return .classes(
+                    ClassRule(
+                        minimumAnswers: UInt64(minimumAnswers),
+                        minimumVotes: UInt64(minimumVotes), posteriorPermille: posterior))
+            case .ordinal:
+                let share = try share()
+                return .ordinal(
+                    OrdinalRule(
+                        minimumAnswers: Int(minimumAnswers), tolerance: UInt(nearDistance),
+                        support: share.numerator, outOf: share.denominator,
+                        spread: UInt(maximumSpread)))
+            }
+        }
+
+        func run() async throws {
+            let truth = try truth.map { try TruthTable(bytes: readFile($0), file: $0) }
+            let gold = try gold.map { try TruthTable(bytes: readFile($0), file: $0) }
+            let table = try LabelTable(
+                bytes: readFile(labels), file: labels, scale: scale(),
+                isOrdinal: rule == .ordinal)
+            let consensus = try LabelConsensus(
+                table, rule: labelRule(), gold: gold, truth: truth)
+            switch output.format {
+            case .json: try printBytes(consensus.json)
+            case .table: try printBytes(consensus.text)
+            }
+        }
+    }
+}

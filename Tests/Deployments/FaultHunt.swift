@@ -22,6 +22,7 @@ package final class FaultHunt: Sendable {
 
     private let deployment: Deployment
     private let acknowledged = Mutex<[(patient: String, site: String)]>([])
+    private let votes = Mutex(CastVotes())
 
     /// - Parameter deployment: annotated, with all workers stopped.
     package init(_ deployment: Deployment) { self.deployment = deployment }
@@ -117,11 +118,13 @@ package final class FaultHunt: Sendable {
             try await Task.sleep(for: .milliseconds(20))
         }
         try await end(life)
+        let record = try life.record()
         if try await finishedRuns() == runs {
             try await deployment.start(name)
-            try await finishRun(after: runs, "\(plan) in \(name), \(life.record.fault as Any)")
+            try await finishRun(after: runs, "\(plan) in \(name), \(record.fault as Any)")
         }
-        return life.record
+        votes.withLock { $0.add(record, of: name) }
+        return record
     }
 
     /// Starts all others, lets every run end, and stops the worker itself.
@@ -163,9 +166,9 @@ package final class FaultHunt: Sendable {
     /// Ends a life that was not ended by its plan, and checks how it ended.
     private func end(_ life: PlannedLife) async throws {
         // After a failed synchronisation it must stop by itself.
-        if !life.record.isSyncFailed(by: life.plan) { life.process.signal(SIGTERM) }
+        if !(try life.record()).isSyncFailed(by: life.plan) { life.process.signal(SIGTERM) }
         let ended = try await life.process.ended(within: Self.patience)
-        let record = life.record
+        let record = try life.record()
         let sentences = ended.errors.split(whereSeparator: \.isNewline)
             .filter { $0.hasPrefix("error: ") }
         let hasStopped = ended.status == 0 && sentences.isEmpty
@@ -238,7 +241,8 @@ package final class FaultHunt: Sendable {
         for (patient, site) in acknowledged.withLock({ $0 }) {
             try await deployment.expectConsents(of: [patient], grantedAt: site)
         }
-        let faults = try await deployment.faults()
+        let votes = votes.withLock { $0 }
+        let faults = try await deployment.faults() + votes.faults(in: deployment)
         guard faults.isEmpty else {
             throw Unexpected(description: faults.joined(separator: "; "))
         }

@@ -100,7 +100,7 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "FaultInjection", path: "Tests/FaultInjection"),
         .target(
-            name: "Deployments", dependencies: ["Processes", "TestSupport"],
+            name: "Deployments", dependencies: ["Ledger", "Processes", "Storage", "TestSupport"],
             path: "Tests/Deployments", swiftSettings: settings),
         .executableTarget(
             name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],

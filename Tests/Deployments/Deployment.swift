@@ -118,6 +118,15 @@ package final class Deployment: Sendable {
     /// SIGKILL: the process gets no chance to do anything more.
     package func killNow(_ name: String) throws { try service(name).killNow() }
 
+    /// What the newest workers said last.
+    package var lastWords: String {
+        running.withLock { $0 }.sorted { $0.key < $1.key }.map { name, process in
+            let lines = process.log.split(whereSeparator: \.isNewline).suffix(4)
+            return "\(name), \(process.isRunning ? "running" : "ended"): "
+                + lines.joined(separator: "\n    ")
+        }.joined(separator: "\n")
+    }
+
     /// Kills whatever still runs.
     package func killAll() {
         let processes = running.withLock { Array($0.values) } + commands.withLock { $0 }

@@ -22,6 +22,7 @@ package final class FaultHunt: Sendable {
 
     private let deployment: Deployment
     private let acknowledged = Mutex<[(patient: String, site: String)]>([])
+    private let votes = Mutex(CastVotes())
 
     /// - Parameter deployment: annotated, with all workers stopped.
     package init(_ deployment: Deployment) { self.deployment = deployment }
@@ -99,15 +100,7 @@ package final class FaultHunt: Sendable {
     /// One life of a worker while the others keep running.
     @discardableResult
     private func live(_ name: String, _ plan: FaultPlan) async throws -> DiskRecord {
-        if try deployment.service(name).isRunning {
-            let ended = try await deployment.stop(name)
-            guard ended.status == 0 else {
-                throw Unexpected(description: "\(name) ended with \(ended)")
-            }
-        }
-        for other in Deployment.nodes where other != name {
-            if !(try deployment.service(other).isRunning) { try await deployment.start(other) }
-        }
+        try await prepareLife(of: name)
         try forgetBlobs(of: name)
         let runs = try await finishedRuns()
         let life = try deployment.launch(name, plan)
@@ -125,14 +118,30 @@ package final class FaultHunt: Sendable {
             try await Task.sleep(for: .milliseconds(20))
         }
         try await end(life)
+        let record = try life.record()
         if try await finishedRuns() == runs {
             try await deployment.start(name)
-            try await startRun()
-            try await eventually("a run is finished after \(plan) in \(name)") {
-                try await self.finishedRuns() > runs
-            }
+            try await finishRun(after: runs, "\(plan) in \(name), \(record.fault as Any)")
         }
-        return life.record
+        votes.withLock { $0.add(record, of: name) }
+        return record
+    }
+
+    /// Starts all others, lets every run end, and stops the worker itself.
+    private func prepareLife(of name: String) async throws {
+        for other in Deployment.nodes where other != name {
+            if !(try deployment.service(other).isRunning) { try await deployment.start(other) }
+        }
+        if !(try await isRunOver()) {
+            // It may have missed the end of a run that the others know.
+            if !(try deployment.service(name).isRunning) { try await deployment.start(name) }
+            try await eventually("no run is under way") { try await self.isRunOver() }
+        }
+        guard try deployment.service(name).isRunning else { return }
+        let ended = try await deployment.stop(name)
+        guard ended.status == 0 else {
+            throw Unexpected(description: "\(name) ended with \(ended)")
+        }
     }
 
     /// Every run here is like the first: without this no life but that one would write a blob.
@@ -157,9 +166,9 @@ package final class FaultHunt: Sendable {
     /// Ends a life that was not ended by its plan, and checks how it ended.
     private func end(_ life: PlannedLife) async throws {
         // After a failed synchronisation it must stop by itself.
-        if !life.record.isSyncFailed(by: life.plan) { life.process.signal(SIGTERM) }
+        if !(try life.record()).isSyncFailed(by: life.plan) { life.process.signal(SIGTERM) }
         let ended = try await life.process.ended(within: Self.patience)
-        let record = life.record
+        let record = try life.record()
         let sentences = ended.errors.split(whereSeparator: \.isNewline)
             .filter { $0.hasPrefix("error: ") }
         let hasStopped = ended.status == 0 && sentences.isEmpty
@@ -177,6 +186,19 @@ package final class FaultHunt: Sendable {
         }
     }
 
+    private func finishRun(after runs: Int, _ what: String) async throws {
+        do {
+            try await eventually("a run is finished after \(what)", every: .milliseconds(500)) {
+                if try await self.finishedRuns() > runs { return true }
+                // It may be under way; then a second one is refused.
+                if try await self.isRunOver() { try await self.startRun() }
+                return false
+            }
+        } catch let error as Unexpected {
+            throw Unexpected(description: "\(error)\n\(deployment.lastWords)")
+        }
+    }
+
     private func startRun() async throws {
         let command = try deployment.begin(
             ["run", "start", "--rounds", "1", "--no-wait"], in: Deployment.coordinator)
@@ -186,6 +208,16 @@ package final class FaultHunt: Sendable {
         }
         // A coordinator that dies does not answer; a run that is under way already is as good.
         try command.killNow()
+    }
+
+    /// Whether coordinator and site know no run that still needs its blobs.
+    private func isRunOver() async throws -> Bool {
+        let (hub, west) = (
+            try await deployment.rounds(in: Deployment.coordinator),
+            try await deployment.rounds(in: "west")
+        )
+        return hub?.run == west?.run && (hub?.state ?? "finished") == "finished"
+            && (west?.state ?? "finished") == "finished"
     }
 
     /// As a site sees it that is never disturbed.
@@ -209,7 +241,8 @@ package final class FaultHunt: Sendable {
         for (patient, site) in acknowledged.withLock({ $0 }) {
             try await deployment.expectConsents(of: [patient], grantedAt: site)
         }
-        let faults = try await deployment.faults()
+        let votes = votes.withLock { $0 }
+        let faults = try await deployment.faults() + votes.faults(in: deployment)
         guard faults.isEmpty else {
             throw Unexpected(description: faults.joined(separator: "; "))
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Ledger
 package import Processes
 
 /// Where in a worker's work on its disk something happens to it, and what.
@@ -94,17 +95,28 @@ package struct DiskRecord: Sendable {
     package private(set) var before: [DiskCall] = []
     package private(set) var fault: DiskCall?
     package private(set) var after: [DiskCall] = []
+    /// The votes that became durable.
+    private(set) var votes: [Vote] = []
 
-    init(log: String) {
+    /// - Throws: `VoteFault` for a vote that cannot be read.
+    init(log: String) throws {
         let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
         for line in text.split(whereSeparator: \.isNewline) {
             let words = line.split(separator: " ")
             if words.first == "fault" {
                 fault = DiskCall(Array(words.dropFirst(2)))
+            } else if words.first == "vote" {
+                votes.append(try Vote(strictly: Self.bytes(hex: words.last ?? "")))
             } else if let call = DiskCall(Array(words.dropFirst())) {
                 if fault == nil { before.append(call) } else { after.append(call) }
             }
         }
+    }
+
+    /// A word that is no hexadecimal text gives bytes that are no vote.
+    private static func bytes(hex: Substring) -> [UInt8] {
+        let digits = hex.compactMap { $0.hexDigitValue.map(UInt8.init(truncatingIfNeeded:)) }
+        return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
     }
 }
 
@@ -115,7 +127,7 @@ package struct PlannedLife: Sendable {
     package let process: ChildProcess
     let log: String
 
-    package var record: DiskRecord { DiskRecord(log: log) }
+    package func record() throws -> DiskRecord { try DiskRecord(log: log) }
 }
 
 extension Deployment {

@@ -78,6 +78,7 @@ package final class KillHunt: Sendable {
         /// In this run alone.
         var own = KillCounts()
         var acknowledged: [(patient: String, site: String)] = []
+        var votes = CastVotes()
         var heights: [String: UInt64] = [:]
         var isOver = false
     }
@@ -144,7 +145,9 @@ package final class KillHunt: Sendable {
                 throw Unexpected(
                     description: "seed \(seed), \(plan): \(name) was not killed, \(ended)")
             }
-            count(wasRunning ? .other : life.record.fault?.phase ?? .other, of: name)
+            let record = try life.record()
+            state.withLock { $0.votes.add(record, of: name) }
+            count(wasRunning ? .other : record.fault?.phase ?? .other, of: name)
             try await checkHeight(of: name)
             try await Task.sleep(for: .milliseconds(pause()))
         }
@@ -165,10 +168,7 @@ package final class KillHunt: Sendable {
     /// A point of a phase that was hit seldom so far.
     private func draw(_ name: String) -> FaultPlan {
         state.withLock { state in
-            // Only the coordinator orders.
-            let phases = KillCounts.phases.filter {
-                $0 != .commit || name == Deployment.coordinator
-            }
+            let phases = KillCounts.phases
             let weights = phases.map { phase in
                 1_000 * (phase == .commit ? 4 : 1) / (10 + state.counts.count(of: phase)) + 1
             }
@@ -231,7 +231,8 @@ package final class KillHunt: Sendable {
         for (patient, site) in state.withLock({ $0.acknowledged }) {
             try await deployment.expectConsents(of: [patient], grantedAt: site)
         }
-        let faults = try await deployment.faults()
+        let votes = state.withLock { $0.votes }
+        let faults = try await deployment.faults() + votes.faults(in: deployment)
         guard faults.isEmpty else {
             throw Unexpected(
                 description: "seed \(seed): " + faults.joined(separator: "; "))

@@ -5,8 +5,10 @@
 // there. Nothing in the product knows of it.
 //
 //   TALLY_FAULTS_HOME   the folder of the node, an absolute path
-//   TALLY_FAULTS_LOG    a file: one line for each call, "number phase operation path", and a line
-//                       "fault ..." when the point is reached, written before anything happens
+//   TALLY_FAULTS_LOG    a file: one line for each call, "number phase operation path"; a line
+//                       "fault ..." when the point is reached, written before anything happens;
+//                       and "vote HEX" for each vote whose transaction was committed, written
+//                       before the worker learns of it, so before the vote can leave
 //   TALLY_FAULTS_PHASE  any, commit, upload, vote, apply, close
 //   TALLY_FAULTS_POINT  any, call, row, write, sync, rename
 //   TALLY_FAULTS_AT     which of the points that match, from 1; 0 only counts
@@ -14,7 +16,7 @@
 //                       synchronised is lost, or half of it), or an errno as a number
 //
 // The phase follows from the file, and in the ledger from the rows of the open transaction:
-//   commit  the coordinator makes an accepted envelope or a proposal durable
+//   commit  an accepted envelope (at a site: one that it hands in) or a proposal becomes durable
 //   upload  a blob is written, synchronised or named, whole or in pieces
 //   apply   rows of a settled block and its state, or pages folded into ledger.sqlite
 //   vote    a vote with the block it is for, up to the end of its commit
@@ -52,8 +54,9 @@ static long wanted_at, matched, number;
 static enum how wanted_how;
 static int wanted_error;
 
-// The phase of the ledger's transaction that this thread has open.
+// The phase of the ledger's transaction that this thread has open, and the vote in it.
 static __thread enum phase transaction;
+static __thread char vote[2048];
 
 __attribute__((constructor)) static void prepare(void) {
     const char *folder = getenv("TALLY_FAULTS_HOME");
@@ -310,22 +313,35 @@ static bool begins(const char *text, const char *words) {
     return !strncasecmp(text, words, strlen(words));
 }
 
+// A statement with its values, or NULL; `release` frees it.
+static void (*release)(void *);
+static char *text_of(void *statement) {
+    static char *(*expanded)(void *);
+    if (!expanded) {
+        release = (void (*)(void *))dlsym(RTLD_DEFAULT, "sqlite3_free");
+        expanded = (char *(*)(void *))dlsym(RTLD_DEFAULT, "sqlite3_expanded_sql");
+    }
+    return expanded && release ? expanded(statement) : NULL;
+}
+
+static void keep_vote(void *statement) {
+    char *text = text_of(statement), *hex = text ? strstr(text, "x'") : NULL;
+    if (hex) snprintf(vote, sizeof vote, "%.*s", (int)strcspn(hex + 2, "'"), hex + 2);
+    if (text) release(text);
+}
+
 // The phase that a statement's table tells; -1 for one that tells none.
 static int phase_of_row(void *statement, const char *sql) {
-    static char *(*expanded)(void *);
-    static void (*release)(void *);
     if (begins(sql, "INSERT INTO postings") && transaction != CLOSE) {
-        if (!expanded) {
-            expanded = (char *(*)(void *))dlsym(RTLD_DEFAULT, "sqlite3_expanded_sql");
-            release = (void (*)(void *))dlsym(RTLD_DEFAULT, "sqlite3_free");
-        }
-        char *text = expanded && release ? expanded(statement) : NULL;
+        char *text = text_of(statement);
         bool pays_out = text && strstr(text, "'split/1'");
         if (text) release(text);
         return pays_out ? CLOSE : APPLY;
     }
+    // Also a block that a new term drops gives its envelopes back to this table.
+    if (begins(sql, "INSERT INTO accepted")) return transaction == OTHER ? COMMIT : (int)transaction;
     static const struct { const char *words; enum phase phase; } tables[] = {
-        {"INSERT OR IGNORE INTO accepted", COMMIT}, {"INSERT OR IGNORE INTO proposals", COMMIT},
+        {"INSERT OR IGNORE INTO proposals", COMMIT},
         {"INSERT INTO votes", VOTE}, {"INSERT INTO pending", VOTE}, {"UPDATE journal", VOTE},
         {"INSERT INTO blocks", APPLY}, {"INSERT INTO envelopes", APPLY},
         {"INSERT INTO effects", APPLY}, {"INSERT INTO postings", APPLY},
@@ -349,7 +365,10 @@ int sqlite3_step(void *statement) {
     const char *sql = is_on && sql_of ? sql_of(statement) : NULL;
     if (!sql) return step(statement);
     while (*sql == ' ' || *sql == '\n') sql++;
-    if (begins(sql, "BEGIN") || begins(sql, "ROLLBACK")) transaction = OTHER;
+    if (begins(sql, "BEGIN") || begins(sql, "ROLLBACK")) {
+        transaction = OTHER;
+        vote[0] = 0;
+    }
     int phase = phase_of_row(statement, sql);
     if (phase >= 0) {
         transaction = (enum phase)phase;
@@ -358,6 +377,12 @@ int sqlite3_step(void *statement) {
         pthread_mutex_unlock(&lock);
     }
     int result = step(statement);
-    if (begins(sql, "COMMIT")) transaction = OTHER;
+    static const int done = 101; // SQLITE_DONE
+    if (begins(sql, "INSERT INTO votes") && result == done) keep_vote(statement);
+    if (begins(sql, "COMMIT")) {
+        if (result == done && vote[0]) note("vote %s\n", vote);
+        transaction = OTHER;
+        vote[0] = 0;
+    }
     return result;
 }

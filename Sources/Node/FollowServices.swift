@@ -296,36 +296,48 @@ struct DutyService: Service {
 
     func run() async throws {
         let (wakeUps, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let (changes, change) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         try await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    for await _ in node.core.settlements { wake.yield() }
+                    for await _ in node.core.settlements {
+                        change.yield()
+                        wake.yield()
+                    }
                 }
                 group.addTask {
                     while !Task.isCancelled {
+                        change.yield()
                         wake.yield()
                         try await Task.sleep(for: .seconds(1))
                     }
                 }
+                group.addTask { try await followMembers(changes) }
                 group.addTask { try await follow(wakeUps) }
                 try await group.endTogether()
             }
         }
     }
 
-    private func followMembers() async throws {
-        guard let directory = try await node.core.changedMembers() else { return }
-        node.context.setAllowed(directory.allowed)
-        await node.links.update(directory.nodes)
-        await node.links.follow(await node.core.followed())
-        if try await node.core.awaitsNewKeys() { restart.raise(NewKeys()) }
+    /// Apart from the duties, which wait for a coordinator: a new one must be let in meanwhile.
+    private func followMembers(_ changes: AsyncStream<Void>) async throws {
+        for await _ in changes {
+            if let next = try? node.home.nextMember().signingKey,
+                try await node.core.awaitsKeys(next)
+            {
+                restart.raise(NewKeys())
+            }
+            guard let directory = try await node.core.changedMembers() else { continue }
+            node.context.setAllowed(directory.allowed)
+            await node.links.update(directory.nodes)
+            await node.links.follow(await node.core.followed())
+        }
     }
 
     private func follow(_ wakeUps: AsyncStream<Void>) async throws {
         let clock = ContinuousClock()
         var reported: [Duty: ContinuousClock.Instant] = [:]
         for await _ in wakeUps {
-            try await followMembers()
             let owed = try await node.core.duties()
             reported = reported.filter { owed.contains($0.key) }
             for duty in owed {

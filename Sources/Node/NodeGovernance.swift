@@ -142,13 +142,19 @@ extension NodeCore {
 
     func knows(_ block: Digest) -> Bool { replica.tip(of: block) != nil }
 
-    /// Whether the settled chain lists the keys that `tally key rotate` made for this node, while it
-    /// still runs with the ones before.
-    func awaitsNewKeys() throws -> Bool {
-        guard let listed = try store.listedMember(account) else { return false }
-        let signing = [UInt8](listed.signingKey)
-        return signing != keys.signing.verifyingKey.bytes
-            && keys.next?.verifyingKey.bytes == signing
+    /// Whether this node must start anew to use the keys that `tally key rotate` made for it.
+    ///
+    /// It needs them beside the present ones as soon as a decision that most are for names them, and
+    /// in their place once the chain lists them. Given is the signing key of the next set in this
+    /// node's home.
+    func awaitsKeys(_ next: VerifyingKey) throws -> Bool {
+        let listed = try store.listedMember(account).map { [UInt8]($0.signingKey) }
+        if listed == next.bytes { return keys.signing.verifyingKey != next }
+        guard keys.next?.verifyingKey != next else { return false }
+        let opened = replica.unsettled.compactMap(\.block.opening?.decision)
+        return (opened + supportedDecisions()).flatMap(\.members).contains {
+            $0.account == account && $0.signingKey == next
+        }
     }
 
     /// Forgets an envelope that can never be ordered.

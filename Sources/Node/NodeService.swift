@@ -58,7 +58,7 @@ package func runNode(
         guard try await run(node, until: signals) == .newKeys else { return }
         // The next ones are trapped before these are let go.
         signals = await stopSignals()
-        logger.info("the chain lists new keys for \(node.keys.account); starting with them")
+        logger.info("new keys for \(node.keys.account) were decided on; starting with them")
     }
 }
 

@@ -131,8 +131,12 @@ extension Deployment {
             try await done(["governance", "vote", try #require(decision)], in: voter)
         }
         for name in [proposer] + voters {
-            try await eventually("term \(term) is settled in \(name)") {
-                try await governance(in: name).terms.last?.term == term
+            do {
+                try await eventually("term \(term) is settled in \(name)") {
+                    try await governance(in: name).terms.last?.term == term
+                }
+            } catch let error as Unexpected {
+                throw Unexpected(description: "\(error)\n\(lastWords)")
             }
         }
     }

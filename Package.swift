@@ -137,7 +137,10 @@ let package = Package(
         tests(of: "LungNodules"),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["tally", "Cryptography", "Deployments", "Processes", "TestSupport"],
+            dependencies: [
+                "tally", "Contracts", "Cryptography", "Deployments", "Federation", "Ledger",
+                "Messaging", "Node", "Processes", "Storage", "TestSupport", "Wire", logging,
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "crash-hunt",

@@ -116,7 +116,7 @@ extension Deployment {
     }
 
     /// One member proposes, others vote, and the term opens on every site that took part.
-    fileprivate func decide(
+    func decide(
         _ proposal: [String], by proposer: String, with voters: [String], term: Int
     ) async throws {
         try await done(
@@ -142,7 +142,7 @@ extension Deployment {
     }
 
     /// The sites decide on a coordinator in a home of its own, which then opens the next term.
-    fileprivate func replaceCoordinator(with name: String) async throws {
+    func replaceCoordinator(with name: String) async throws {
         let port = try freePorts(2)
         try await done(
             [

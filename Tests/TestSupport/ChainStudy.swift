@@ -246,7 +246,7 @@ extension StoredChain {
 struct Absent: Error { let what: String }
 
 extension Optional {
-    func orThrow(_ what: String) throws -> Wrapped {
+    package func orThrow(_ what: String) throws -> Wrapped {
         guard let self else { throw Absent(what: what) }
         return self
     }

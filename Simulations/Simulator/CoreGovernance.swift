@@ -105,7 +105,8 @@ extension Core {
     func awaitsNewKeys() throws -> Bool {
         guard let listed = try disk.listedMember(account) else { return false }
         let signing = [UInt8](listed.signingKey)
-        return signing != keys.signing.verifyingKey.bytes && keys.next?.verifyingKey.bytes == signing
+        return signing != keys.signing.verifyingKey.bytes
+            && keys.next?.verifyingKey.bytes == signing
     }
 
     // MARK: telling each other
@@ -121,6 +122,7 @@ extension Core {
                 account: account, settled: tip.slot, block: tip.hash, logSize: tip.log.size,
                 logRoot: tip.log.root, network: genesis.network, key: keys.signing)
             knownHead = (tip.hash, head)
+            try world.auditor.signed(head, by: node)
         }
         exchange.head = data(head.bytes)
         if let newest = replica.unsettled.last?.block {

@@ -197,7 +197,7 @@ final class People {
         guard mending == nil || waited > 9_000 else { return }
         guard attempts < Self.attemptLimit else {
             throw Violation(
-                    "liveness", "nothing moves after \(attempts) decisions: \(obstacles())")
+                "liveness", "nothing moves after \(attempts) decisions: \(obstacles())")
         }
         attempts += 1
         proposedAt = world.now

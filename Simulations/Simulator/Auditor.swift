@@ -126,6 +126,7 @@ final class Auditor {
         } else if !hasForked {
             try chain.append(block)
             try promises.check(at: height, in: chain, world: world)
+            try weighPromises(at: height)
         }
     }
 
@@ -260,7 +261,7 @@ final class Auditor {
     }
 
     /// Evidence never convicts who followed the rules.
-    private func acquit() throws {
+    func acquit() throws {
         let innocent = detector.convicted.first { world.node($0)?.isHonest == true }
         guard let innocent else { return }
         throw Violation(

@@ -265,7 +265,7 @@ class Core {
             return
         }
         guard let tip = replica.tip(of: block.hash) else { return }
-        coordinator?.appended(block, needing: tip.terms.certifying)
+        coordinator?.appended(block, needing: world.planted(in: tip.terms.certifying))
         lastProposal = world.now
         for vote in votes { try world.auditor.voted(vote, by: node) }
         for vote in votes { try count(vote) }

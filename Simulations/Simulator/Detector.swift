@@ -128,7 +128,7 @@ struct Detector {
 
     // MARK: verdicts
 
-    private mutating func weigh(
+    mutating func weigh(
         _ evidence: Evidence?, isOffence: Bool, _ account: AccountID, _ reason: String
     ) throws {
         guard isOffence == (evidence != nil) else {

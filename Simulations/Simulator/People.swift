@@ -143,6 +143,9 @@ final class People {
             }
             opinions["\(organiser.account) \(decision.term)"] = true
             return decision
+        } catch is Crash {
+            organiser.node.stop()
+            return nil
         } catch {
             if isFatal(error) { throw error }
             world.trace { "\(organiser.account) cannot propose: \(error)" }

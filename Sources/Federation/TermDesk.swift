@@ -215,9 +215,14 @@ package struct TermDesk: Sendable {
             certificate = replica.certificateOfSettled
             guard certificate != nil else { return nil }
         }
-        let opening = Opening(decision: decision, statuses: statuses, network: replica.network)
+        // Who signs under a key of a term that was opened and left behind counts for nobody here.
+        let inForce = parent.terms.inForce
+        let opening = Opening(
+            decision: decision,
+            statuses: statuses.filter { $0.isGood(for: inForce, network: replica.network) },
+            network: replica.network)
         let isGood: ()? = try? opening.verify(
-            above: parent.slot, inForce: parent.terms.inForce, network: replica.network)
+            above: parent.slot, inForce: inForce, network: replica.network)
         guard isGood != nil, let state = replica.state(after: parent.hash),
             (try? check(decision, on: state, at: parent.height.next)) != nil
         else { return nil }

@@ -144,6 +144,25 @@ struct TermTests {
         #expect(fault(statuses, above: low) == .higherStatus(statuses[0].highest))
     }
 
+    @Test("a status under a key without a vote above the parent does not spoil the opening")
+    func statusOfAnotherBranch() throws {
+        var chain = try MemoryChain()
+        try chain.submit(chain.envelope([grant(1)], by: Consortium.north))
+        try chain.run()
+        var term = try NewTerm(
+            2, coordinator: Self.hub2, replacing: Consortium.coordinator, in: chain)
+        try term.collect(from: [1, 2, 3])
+        // Such as the new key of a voter in a term that was opened and left behind.
+        let status = try Status(
+            decision: term.decision, lastVote: nil, highest: nil, voter: Self.south,
+            network: chain.genesis.network, key: voteKey(of: Self.south))
+        var report = WireStatusReport()
+        report.status = data(status.bytes)
+        term.desk.add(report)
+        try term.catchUp(from: chain.voters[1])
+        #expect(try term.open(now: chain.now + 1_000)?.slot.term == Term(2))
+    }
+
     @Test("a changed agreement is in force from the first block of its term")
     func agreement() throws {
         var chain = try MemoryChain()

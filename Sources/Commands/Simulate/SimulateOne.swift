@@ -72,20 +72,22 @@ private struct SimulationReport: Codable {
 
 private func simulationText(_ report: SimulationReport) -> String {
     let verdict = report.invariant.map { "BROKEN: \($0): \(report.detail ?? "")" }
-    let offences = report.evidence.map { "\n" + $0 }.joined()
-    return fields([
-        ("simulated", "\(report.simulatedMilliseconds) ms, \(report.events) events"),
-        (
-            "settled",
-            "\(report.blocks) blocks, \(report.transactions) transactions, term \(report.term)"
-        ),
-        ("receipts", "\(report.acknowledged)"),
-        ("forked", report.forked ? "yes" : "no"),
-        (
-            "convicted",
-            report.convicted.isEmpty ? "nobody" : report.convicted.joined(separator: ", ")
-        ),
-        ("invariants", verdict ?? "all hold"),
-        ("digest", report.digest),
-    ])
+    let evidence = report.evidence.map { ("evidence", $0) }
+    return fields(
+        [
+            ("simulated", "\(report.simulatedMilliseconds) ms, \(report.events) events"),
+            (
+                "settled",
+                "\(report.blocks) blocks, \(report.transactions) transactions, term \(report.term)"
+            ),
+            ("receipts", "\(report.acknowledged)"),
+            ("forked", report.forked ? "yes" : "no"),
+            (
+                "convicted",
+                report.convicted.isEmpty ? "nobody" : report.convicted.joined(separator: ", ")
+            ),
+        ] + evidence + [
+            ("invariants", verdict ?? "all hold"),
+            ("digest", report.digest),
+        ])
 }

@@ -85,11 +85,37 @@ final class Auditor {
             try compareState(of: node)
         }
         if !hasForked { try chain.auditWhole() }
-        guard isBeyond, hasForked else { return }
-        let guilty = detector.convicted
+        if hasForked { try nameForkers() }
+    }
+
+    /// What honest disks hold, and nothing else, names as many liars as a fork needs.
+    private func nameForkers() throws {
+        let network = world.genesis.network
+        var court = Detector(network: network)
+        for node in world.nodes where node.isHonest && !node.isLost {
+            let tables = node.disk.tables
+            let blocks = tables.blocks + tables.pending
+            for block in blocks {
+                let account = block.header.proposer
+                for key in world.signingKeys(of: account)
+                where SignedHeader(block).isSigned(by: key, network: network) {
+                    try court.note(block, key: key, account: account)
+                }
+            }
+            let certificates =
+                blocks.compactMap(\.parentCertificate) + [tables.highest].compactMap { $0 }
+            for vote in certificates.flatMap(\.votes) {
+                for key in world.keys(of: vote.voter) where vote.isSigned(by: key, network: network)
+                {
+                    try court.note(vote, key: key, rules: rules)
+                }
+            }
+        }
+        try acquit(court)
+        let guilty = court.convicted.map(\.text).sorted()
         try require(
             guilty.count >= world.options.forking, "fork-unnamed",
-            "a fork names \(guilty.map(\.text).sorted()) alone, not \(world.options.forking)")
+            "honest disks name \(guilty) alone, not \(world.options.forking)")
     }
 
     func require(
@@ -180,7 +206,7 @@ final class Auditor {
             "a vote of \(node.account) at \(vote.slot) left before it was kept")
         sent[node.account, default: [:]][vote.slot] = vote.block
         try detector.note(vote, key: key, rules: rules)
-        try acquit()
+        try acquit(detector)
     }
 
     private func checkVotes(of node: Node) throws {
@@ -202,7 +228,7 @@ final class Auditor {
         where status.isSigned(by: key.verifyingKey, network: world.genesis.network) {
             try detector.note(status, key: key.verifyingKey, rules: rules)
         }
-        try acquit()
+        try acquit(detector)
     }
 
     func proposed(_ block: Block, by node: Node) throws {
@@ -215,13 +241,13 @@ final class Auditor {
         if let key = node.core?.keys.signing.verifyingKey {
             try detector.note(block, key: key, account: node.account)
         }
-        try acquit()
+        try acquit(detector)
     }
 
     func signed(_ head: Head, by node: Node) throws {
         guard let key = node.core?.keys.signing.verifyingKey else { return }
         try detector.note(head, key: key)
-        try acquit()
+        try acquit(detector)
     }
 
     /// A statement of a liar, as it went over the wire.
@@ -261,8 +287,8 @@ final class Auditor {
     }
 
     /// Evidence never convicts who followed the rules.
-    func acquit() throws {
-        let innocent = detector.convicted.first { world.node($0)?.isHonest == true }
+    func acquit(_ detector: Detector) throws {
+        let innocent = detector.convicted.sorted().first { world.node($0)?.isHonest == true }
         guard let innocent else { return }
         throw Violation(
             "evidence", "\(innocent) is convicted: \(detector.reasons[innocent] ?? "")")

@@ -69,6 +69,13 @@ struct Home {
     /// After a rotation: the generation of the set to come.
     var next: Int?
 
+    /// Forgets the keys before a rotation that the chain lists.
+    mutating func adopt() {
+        guard let next else { return }
+        (generation, vote) = (next, next)
+        self.next = nil
+    }
+
     /// As `tally` reads a home's keys: the set that the chain lists comes first.
     func ring(_ cabinet: KeyCabinet, listed: [UInt8]?) throws -> KeyRing {
         let present = try cabinet.signingKey(of: account, generation)

@@ -81,7 +81,10 @@ final class People {
                 try propose(by: organiser) { $0.rekeyed = [member] }
             }
         case .restore(let account):
-            guard let node = world.node(account), node.isHonest, !node.isLost else { return }
+            // A rotation under way is ended first: no key is ever taken up again.
+            guard let node = world.node(account), node.isHonest, !node.isLost,
+                try node.hasRotated()
+            else { return }
             try node.restore(from: random.chance(500) ? node.snapshot : nil)
             try node.start()
             let member = try node.home.member(world.cabinet)

@@ -161,7 +161,7 @@ extension Auditor {
                 isOffence: isOneReign && !isUsed && due.envelope.header.notAfterHeight >= height,
                 due.by, "a promise broken at height \(height)")
         }
-        try acquit()
+        try acquit(detector)
     }
 
     /// Whether everything acknowledged is settled at a node, as far as it can be asked for.

@@ -42,10 +42,7 @@ package struct TermDesk: Sendable {
         by sets: [VoterSet], above term: Term, network: NetworkID
     ) -> [Decision] {
         decisions(above: term).filter { decision in
-            let ballots = ballots(for: decision.hash)
-            return sets.allSatisfy { set in
-                ballots.count { $0.isGood(for: [set], network: network) } >= set.quorum
-            }
+            isAgreed(ballots(for: decision.hash), by: sets, network: network)
         }
     }
 

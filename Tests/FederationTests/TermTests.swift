@@ -144,6 +144,34 @@ struct TermTests {
         #expect(fault(statuses, above: low) == .higherStatus(statuses[0].highest))
     }
 
+    @Test("a ballot speaks for its organisation in every set that lists it, under any of its keys")
+    func ballotsOfOrganisations() throws {
+        let chain = try MemoryChain()
+        var keys = chain.genesis.voters.keys
+        keys[Consortium.north] = try voteKey(of: Self.south).verifyingKey
+        let sets = [chain.genesis.voters, VoterSet(keys: keys, majority: false)]
+        let decision = try NewTerm.decision(
+            2, coordinator: Self.hub2, replacing: Consortium.coordinator, in: chain)
+        func supported(northSignsAs account: AccountID) throws -> Bool {
+            var desk = TermDesk()
+            desk.add(decision)
+            for (voter, key) in [
+                (Consortium.north, account), (Consortium.east, Consortium.east),
+                (Consortium.west, Consortium.west),
+            ] {
+                desk.add(
+                    try Ballot(
+                        decision: decision.hash, voter: voter, network: chain.genesis.network,
+                        key: voteKey(of: key)))
+            }
+            let network = chain.genesis.network
+            return desk.supported(by: sets, above: .first, network: network) == [decision]
+        }
+        #expect(try supported(northSignsAs: Consortium.north))
+        #expect(try supported(northSignsAs: Self.south))
+        #expect(try !supported(northSignsAs: Self.hub2), "a key of neither set")
+    }
+
     @Test("a status under a key without a vote above the parent does not spoil the opening")
     func statusOfAnotherBranch() throws {
         var chain = try MemoryChain()

@@ -33,7 +33,7 @@ struct HuntTests {
         }
         #expect(record.runs >= Self.leastRuns)
         // A hunt in which nothing happens would find nothing.
-        #expect(record.transactions > record.blocks && record.blocks > 20 * record.runs)
+        #expect(record.transactions > record.blocks && record.blocks > 10 * record.runs)
         #expect(record.withNewTerm > record.runs / 10)
         #expect(record.withConvicts > 0 && record.withFork > 0)
         print(

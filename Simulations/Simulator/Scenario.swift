@@ -15,14 +15,14 @@ package enum Scenario: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .calm: "a good network; clocks drift a little"
         case .lossy: "messages are lost, repeated and overtake each other"
-        case .partitions: "the network falls apart into drawn parts; processes pause"
-        case .crashes: "processes end in the middle of writes and start again"
+        case .partitions: "the network falls into parts; processes pause"
+        case .crashes: "processes end in the middle of writes and restart"
         case .byzantineCoordinator: "the coordinator lies; people replace it"
         case .byzantineSite: "as many sites lie as the quorum bears"
-        case .termChange: "the coordinator is lost, or people quarrel; new terms are opened"
-        case .votersChange: "a site enters, keys are rotated, a site is restored with a new key"
+        case .termChange: "the coordinator is lost, people quarrel; new terms"
+        case .votersChange: "a site enters, keys rotate, a site is restored"
         case .mixed: "everything, drawn"
-        case .beyond: "2q−n voters lie together: a fork may happen, and must name them"
+        case .beyond: "2q−n voters lie together; a fork must name them"
         }
     }
 }

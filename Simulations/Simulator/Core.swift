@@ -141,6 +141,7 @@ class Core {
             try disk.commit(commitment, altering: world.altered)
             for vote in commitment.votes { try world.auditor.cast(vote, by: node) }
             replica.advance(by: commitment)
+            coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
             if replica.settled.terms.newest != before { membersChanged = true }
             world.trace { "\(account) executes \(block.slot) \(block.hash.short)" }

@@ -250,6 +250,7 @@ package actor NodeCore {
             let before = replica.settled.terms.newest
             try store.commit(commitment)
             replica.advance(by: commitment)
+            coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
             if replica.settled.terms.newest != before { membersChanged = true }
             if let newest = commitment.settled.last { settled.yield(newest.tip.height) }

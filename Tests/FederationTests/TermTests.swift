@@ -144,6 +144,25 @@ struct TermTests {
         #expect(fault(statuses, above: low) == .higherStatus(statuses[0].highest))
     }
 
+    @Test("what a dropped block held waits again at a coordinator that follows another branch")
+    func takesBack() throws {
+        var chain = try MemoryChain()
+        let envelope = try chain.envelope([grant(1)], by: Consortium.north)
+        try chain.submit(envelope)
+        try chain.deliver(try #require(try chain.propose()))
+        let dropped = chain.voters[1].replica.unsettled
+        #expect(dropped.contains { $0.block.envelopes.contains { $0.id == envelope.id } })
+        var coordinator = Coordinator(
+            genesis: chain.genesis, account: Self.hub2, key: try signingKey(of: Self.hub2))
+        coordinator.takeBack(dropped)
+        #expect(coordinator.holds(envelope.id))
+        var signer = Coordinator(
+            genesis: chain.genesis, account: Consortium.north,
+            key: try signingKey(of: Consortium.north))
+        signer.takeBack(dropped)
+        #expect(!signer.holds(envelope.id), "its own it makes anew")
+    }
+
     @Test("a ballot speaks for its organisation in every set that lists it, under any of its keys")
     func ballotsOfOrganisations() throws {
         let chain = try MemoryChain()

@@ -76,8 +76,8 @@ let package = Package(
             "Commands",
             [
                 "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Node",
-                "Replay", "Storage", "Training", "Wire", argumentParser, csv, lifecycle, logging,
-                unixSignals, yams,
+                "Replay", "Simulator", "Storage", "Training", "Wire", argumentParser, csv,
+                lifecycle, logging, unixSignals, yams,
             ]),
         .target(
             name: "Simulator",
@@ -134,6 +134,7 @@ let package = Package(
                 "Contracts", "Cryptography", "Federation", "Ledger", "Node", "SecondOpinion",
                 "Storage", "Training", "Wire", argumentParser,
             ]),
+        tests(of: "Simulator", ["tally", "Cryptography", "Processes"]),
         tests(of: "LungNodules"),
         .testTarget(
             name: "EndToEndTests",

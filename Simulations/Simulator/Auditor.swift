@@ -12,7 +12,7 @@ import Wire
 final class Auditor {
     unowned let world: World
     var rules: RuleBook
-    var detector = Detector()
+    var detector: Detector
     var chain: ChainModel
     var promises = Promises()
     /// Whether two settled blocks stand at one height; allowed beyond the bound alone.
@@ -30,11 +30,14 @@ final class Auditor {
     /// Votes that left honest voters, which must stay on their disks.
     private var sent: [AccountID: [Slot: Digest]] = [:]
     private(set) var checks = 0
+    /// What was found in a message under way.
+    private(set) var finding: Violation?
 
     init(world: World) {
         self.world = world
         rules = RuleBook(genesis: world.genesis)
         chain = ChainModel(world: world)
+        detector = Detector(network: world.genesis.network)
     }
 
     var isBeyond: Bool { world.options.scenario == .beyond }
@@ -82,11 +85,37 @@ final class Auditor {
             try compareState(of: node)
         }
         if !hasForked { try chain.auditWhole() }
-        guard isBeyond, hasForked else { return }
-        let guilty = detector.convicted
+        if hasForked { try nameForkers() }
+    }
+
+    /// What honest disks hold, and nothing else, names as many liars as a fork needs.
+    private func nameForkers() throws {
+        let network = world.genesis.network
+        var court = Detector(network: network)
+        for node in world.nodes where node.isHonest && !node.isLost {
+            let tables = node.disk.tables
+            let blocks = tables.blocks + tables.pending
+            for block in blocks {
+                let account = block.header.proposer
+                for key in world.signingKeys(of: account)
+                where SignedHeader(block).isSigned(by: key, network: network) {
+                    try court.note(block, key: key, account: account)
+                }
+            }
+            let certificates =
+                blocks.compactMap(\.parentCertificate) + [tables.highest].compactMap { $0 }
+            for vote in certificates.flatMap(\.votes) {
+                for key in world.keys(of: vote.voter) where vote.isSigned(by: key, network: network)
+                {
+                    try court.note(vote, key: key, rules: rules)
+                }
+            }
+        }
+        try acquit(court)
+        let guilty = court.convicted.map(\.text).sorted()
         try require(
             guilty.count >= world.options.forking, "fork-unnamed",
-            "a fork names \(guilty.map(\.text).sorted()) alone, not \(world.options.forking)")
+            "honest disks name \(guilty) alone, not \(world.options.forking)")
     }
 
     func require(
@@ -123,6 +152,7 @@ final class Auditor {
         } else if !hasForked {
             try chain.append(block)
             try promises.check(at: height, in: chain, world: world)
+            try weighPromises(at: height)
         }
     }
 
@@ -175,8 +205,8 @@ final class Auditor {
             row?.block == vote.block, "vote-durable",
             "a vote of \(node.account) at \(vote.slot) left before it was kept")
         sent[node.account, default: [:]][vote.slot] = vote.block
-        detector.note(vote, key: key, rules: rules)
-        try acquit()
+        try detector.note(vote, key: key, rules: rules)
+        try acquit(detector)
     }
 
     private func checkVotes(of node: Node) throws {
@@ -196,9 +226,9 @@ final class Auditor {
         try require(isKept, "status-durable", "\(node.account) signed a status it did not keep")
         for key in node.core?.keys.voteKeys ?? []
         where status.isSigned(by: key.verifyingKey, network: world.genesis.network) {
-            detector.note(status, key: key.verifyingKey, rules: rules)
+            try detector.note(status, key: key.verifyingKey, rules: rules)
         }
-        try acquit()
+        try acquit(detector)
     }
 
     func proposed(_ block: Block, by node: Node) throws {
@@ -209,42 +239,59 @@ final class Auditor {
         }
         rules.noteHeader(block)
         if let key = node.core?.keys.signing.verifyingKey {
-            detector.note(block, key: key, account: node.account)
+            try detector.note(block, key: key, account: node.account)
         }
-        try acquit()
+        try acquit(detector)
+    }
+
+    func signed(_ head: Head, by node: Node) throws {
+        guard let key = node.core?.keys.signing.verifyingKey else { return }
+        try detector.note(head, key: key)
+        try acquit(detector)
     }
 
     /// A statement of a liar, as it went over the wire.
     func overheard(_ vote: Vote) {
-        for key in world.keys(of: vote.voter)
-        where vote.isSigned(by: key, network: world.genesis.network) {
-            detector.note(vote, key: key, rules: rules)
+        overhear {
+            for key in world.keys(of: vote.voter)
+            where vote.isSigned(by: key, network: world.genesis.network) {
+                try detector.note(vote, key: key, rules: rules)
+            }
         }
     }
 
     func overheard(_ status: Status) {
-        for key in world.keys(of: status.voter)
-        where status.isSigned(by: key, network: world.genesis.network) {
-            detector.note(status, key: key, rules: rules)
+        overhear {
+            for key in world.keys(of: status.voter)
+            where status.isSigned(by: key, network: world.genesis.network) {
+                try detector.note(status, key: key, rules: rules)
+            }
         }
     }
 
     func overheard(_ block: Block) {
-        let message = payload(.block, network: world.genesis.network, block.headerBytes)
-        let account = block.header.proposer
-        for key in world.signingKeys(of: account)
-        where key.verifies(block.signature, of: message) {
-            rules.noteHeader(block)
-            detector.note(block, key: key, account: account)
+        overhear {
+            let message = payload(.block, network: world.genesis.network, block.headerBytes)
+            let account = block.header.proposer
+            for key in world.signingKeys(of: account)
+            where key.verifies(block.signature, of: message) {
+                rules.noteHeader(block)
+                try detector.note(block, key: key, account: account)
+            }
         }
     }
 
+    /// What breaks here is told after the step: a message under way is nobody's event.
+    private func overhear(_ body: () throws -> Void) {
+        do { try body() } catch { finding = finding ?? error as? Violation }
+    }
+
     /// Evidence never convicts who followed the rules.
-    private func acquit() throws {
-        let innocent = detector.convicted.first { world.node($0)?.isHonest == true }
+    func acquit(_ detector: Detector) throws {
+        let innocent = detector.convicted.sorted().first { world.node($0)?.isHonest == true }
         guard let innocent else { return }
         throw Violation(
-            "evidence", "\(innocent) is convicted: \(detector.reason(for: innocent))")
+            "evidence", "\(innocent) is convicted: \(detector.reasons[innocent] ?? "")")
     }
 
     /// A refusal that convicts the proposer must never hit an honest one.

@@ -56,7 +56,9 @@ struct ChainModel {
         height == 0 ? MerkleFrontier() : link(height)?.log
     }
 
-    func header(at height: UInt64) -> BlockHeader? { link(height)?.block.header }
+    func block(at height: UInt64) -> Block? { link(height)?.block }
+
+    func header(at height: UInt64) -> BlockHeader? { block(at: height)?.header }
 
     private func require(
         _ holds: Bool, _ invariant: String, _ detail: @autoclosure () -> String

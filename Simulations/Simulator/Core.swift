@@ -141,6 +141,7 @@ class Core {
             try disk.commit(commitment, altering: world.altered)
             for vote in commitment.votes { try world.auditor.cast(vote, by: node) }
             replica.advance(by: commitment)
+            coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
             if replica.settled.terms.newest != before { membersChanged = true }
             world.trace { "\(account) executes \(block.slot) \(block.hash.short)" }
@@ -265,7 +266,7 @@ class Core {
             return
         }
         guard let tip = replica.tip(of: block.hash) else { return }
-        coordinator?.appended(block, needing: tip.terms.certifying)
+        coordinator?.appended(block, needing: world.planted(in: tip.terms.certifying))
         lastProposal = world.now
         for vote in votes { try world.auditor.voted(vote, by: node) }
         for vote in votes { try count(vote) }

@@ -52,27 +52,20 @@ extension Core {
     /// Signs a status where this organisation's people are for a decision and a quorum agrees.
     func signHonestStatuses() throws {
         for decision in supportedDecisions() where decision.term > replica.journal.term {
-            guard desk.ballots(for: decision.hash).contains(where: { $0.voter == account }) else {
+            guard disk.tables.statuses[decision.term] == nil,
+                desk.ballots(for: decision.hash).contains(where: { $0.voter == account })
+            else {
                 continue
             }
-            var commitment: StatusCommitment
+            let commitment: StatusCommitment
             do throws(StatusRefusal) {
                 commitment = try replica.status(for: decision)
             } catch { continue }
-            if world.fault == .termCheckMissing {
-                commitment = StatusCommitment(
-                    statuses: commitment.statuses, certificate: commitment.certificate,
-                    journal: replica.journal)
-            }
             try disk.commit(commitment)
-            replica.advance(by: commitment)
+            if world.fault != .termCheckMissing { replica.advance(by: commitment) }
             world.trace { "\(account) signs a status for term \(decision.term)" }
             for status in commitment.statuses { try world.auditor.signed(status, by: node) }
-            let reports =
-                world.fault == .termCheckMissing
-                ? try commitment.reports.map { try WireStatusReport(strictly: $0) }
-                : try disk.statusReports()
-            for report in reports { desk.add(report) }
+            for report in try disk.statusReports() { desk.add(report) }
         }
     }
 
@@ -105,7 +98,8 @@ extension Core {
     func awaitsNewKeys() throws -> Bool {
         guard let listed = try disk.listedMember(account) else { return false }
         let signing = [UInt8](listed.signingKey)
-        return signing != keys.signing.verifyingKey.bytes && keys.next?.verifyingKey.bytes == signing
+        return signing != keys.signing.verifyingKey.bytes
+            && keys.next?.verifyingKey.bytes == signing
     }
 
     // MARK: telling each other
@@ -121,6 +115,7 @@ extension Core {
                 account: account, settled: tip.slot, block: tip.hash, logSize: tip.log.size,
                 logRoot: tip.log.root, network: genesis.network, key: keys.signing)
             knownHead = (tip.hash, head)
+            try world.auditor.signed(head, by: node)
         }
         exchange.head = data(head.bytes)
         if let newest = replica.unsettled.last?.block {

@@ -92,6 +92,12 @@ extension Core {
         if isWoken { try follow() }
     }
 
+    /// One node has told what it has; the others are asked for what an opening still needs.
+    private func finishTarget() throws {
+        guard !missingForOpening().isEmpty else { return try finishSync() }
+        try tryNextTarget()
+    }
+
     private func tryNextTarget() throws {
         sync?.targets.removeFirst()
         try askFirstTarget()
@@ -168,7 +174,7 @@ extension Core {
                 return askFor(.take(after: settled.height, hash: settled.hash))
             }
             // The coordinator may have lost the votes in a crash.
-            guard target == followed else { return try finishSync() }
+            guard target == followed else { return try finishTarget() }
             let votes = replica.votes(for: replica.head.hash)
             return try tell(votesToSend(votes, for: replica.head.hash), nil)
         }
@@ -176,7 +182,7 @@ extension Core {
         let votes: [Vote]
         switch try consider(bytes, certificate: [UInt8](answer.certificate), from: target) {
         case .executed(let own), .known(let own): votes = own
-        case .missingParent, .withheld: return try finishSync()
+        case .missingParent, .withheld: return try finishTarget()
         }
         let block = try Block(strictly: bytes, network: genesis.network)
         try tell(votesToSend(votes, for: block.hash), (block.height, block.hash))
@@ -190,7 +196,7 @@ extension Core {
 
     private func told(_ votes: [Vote], _ then: (Height, Digest)?) throws {
         if !votes.isEmpty { return askFor(.tell(votes, then: then)) }
-        guard let then else { return try finishSync() }
+        guard let then else { return try finishTarget() }
         askFor(.take(after: then.0, hash: then.1))
     }
 }

@@ -128,7 +128,6 @@ final class Disk {
         tables.votes = before.votes
         tables.pending = before.pending
         tables.term = before.term
-        tables.highest = before.highest
     }
 
     /// Replaces everything, as a liar does that goes back in time.

@@ -15,9 +15,7 @@ extension Disk {
                 changes.merge(altering(settled.execution.changes)) { _, last in last }
             }
             tables.write(changes, rehashed: commitment.rehashed)
-            if fault != .droppedNotReturned {
-                for dropped in commitment.dropped { tables.takeBack(dropped) }
-            }
+            for dropped in commitment.dropped { tables.takeBack(dropped) }
             if let vote = commitment.votes.first {
                 try tables.insert(vote, isFirst: commitment.block.block.isFirst)
             }
@@ -51,6 +49,7 @@ extension Disk {
             guard tables.statuses[commitment.journal.term] == nil || commitment.reports.isEmpty
             else { throw Tables.refuse("one status a term") }
             tables.statuses[commitment.journal.term] = commitment.reports
+            guard fault != .termCheckMissing else { return }
             writeJournal(commitment.journal, in: &tables)
         }
     }

@@ -1,22 +1,25 @@
 import Cryptography
 import Ledger
+import Synchronization
 import Wire
 
 /// Every key of every account and generation, made from its name alone.
 ///
 /// Keys do not depend on the seed: a hunt makes them once. What a signature covers does, for it
 /// names the network.
-package final class KeyCabinet {
-    private var signing: [String: SigningKey] = [:]
-    private var members: [String: Member] = [:]
+package final class KeyCabinet: Sendable {
+    private let signing = Mutex<[String: SigningKey]>([:])
+    private let members = Mutex<[String: Member]>([:])
 
     package init() {}
 
     private func key(_ name: String) throws -> SigningKey {
-        if let known = signing[name] { return known }
-        let made = try SigningKey(seed: Digest.sha256(Array("simulated \(name)".utf8)).bytes)
-        signing[name] = made
-        return made
+        try signing.withLock { known in
+            if let key = known[name] { return key }
+            let made = try SigningKey(seed: Digest.sha256(Array("simulated \(name)".utf8)).bytes)
+            known[name] = made
+            return made
+        }
     }
 
     func signingKey(of account: AccountID, _ generation: Int = 0) throws -> SigningKey {
@@ -36,14 +39,14 @@ package final class KeyCabinet {
     func member(_ account: AccountID, _ generation: Int = 0, vote: Int? = nil) throws -> Member {
         let votes = account.role?.votes == true
         let name = "\(account) \(generation) \(vote ?? generation)"
-        if let known = members[name] { return known }
+        if let known = members.withLock({ $0[name] }) { return known }
         let made = try Member(
             strictly: signedMember(
                 account: account, signing: signingKey(of: account, generation),
                 vote: votes ? voteKey(of: account, vote ?? generation) : nil,
                 transport: Digest.sha256(Array("transport \(account) \(generation)".utf8)).bytes,
                 endpoint: votes ? "tcp://\(account.name):1" : ""))
-        members[name] = made
+        members.withLock { $0[name] = made }
         return made
     }
 }
@@ -65,6 +68,13 @@ struct Home {
     var vote = 0
     /// After a rotation: the generation of the set to come.
     var next: Int?
+
+    /// Forgets the keys before a rotation that the chain lists.
+    mutating func adopt() {
+        guard let next else { return }
+        (generation, vote) = (next, next)
+        self.next = nil
+    }
 
     /// As `tally` reads a home's keys: the set that the chain lists comes first.
     func ring(_ cabinet: KeyCabinet, listed: [UInt8]?) throws -> KeyRing {

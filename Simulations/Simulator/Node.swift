@@ -50,6 +50,13 @@ final class Node {
 
     var isHonest: Bool { lies == nil }
 
+    /// Whether the chain lists the keys of its rotation, and the process runs with them.
+    func hasRotated() throws -> Bool {
+        guard let next = home.next else { return true }
+        return try core?.keys.signing.verifyingKey
+            == world.cabinet.signingKey(of: account, next).verifyingKey
+    }
+
     func start() throws {
         guard core == nil, !isLost else { return }
         let listed = try disk.listedMember(account).map { [UInt8]($0.signingKey) }
@@ -92,8 +99,8 @@ final class Node {
         disk =
             try backup.map { Disk(copy: $0, genesis: disk.genesis) }
             ?? Disk(genesis: disk.genesis, fault: world.fault)
+        home.adopt()
         home.vote += 1
-        home.next = nil
         world.trace { "\(account) is restored with a new vote key" }
     }
 }

@@ -81,7 +81,10 @@ final class People {
                 try propose(by: organiser) { $0.rekeyed = [member] }
             }
         case .restore(let account):
-            guard let node = world.node(account), node.isHonest, !node.isLost else { return }
+            // A rotation under way is ended first: no key is ever taken up again.
+            guard let node = world.node(account), node.isHonest, !node.isLost,
+                try node.hasRotated()
+            else { return }
             try node.restore(from: random.chance(500) ? node.snapshot : nil)
             try node.start()
             let member = try node.home.member(world.cabinet)
@@ -143,6 +146,9 @@ final class People {
             }
             opinions["\(organiser.account) \(decision.term)"] = true
             return decision
+        } catch is Crash {
+            organiser.node.stop()
+            return nil
         } catch {
             if isFatal(error) { throw error }
             world.trace { "\(organiser.account) cannot propose: \(error)" }
@@ -197,7 +203,7 @@ final class People {
         guard mending == nil || waited > 9_000 else { return }
         guard attempts < Self.attemptLimit else {
             throw Violation(
-                    "liveness", "nothing moves after \(attempts) decisions: \(obstacles())")
+                "liveness", "nothing moves after \(attempts) decisions: \(obstacles())")
         }
         attempts += 1
         proposedAt = world.now

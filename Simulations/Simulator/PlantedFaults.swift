@@ -18,6 +18,18 @@ extension World {
             settled: path, dropped: commitment.dropped, rehashed: commitment.rehashed, tree: tree)
     }
 
+    /// The voter sets of whom a buggy coordinator counts votes.
+    func planted(in sets: [VoterSet]) -> [VoterSet] {
+        guard fault == .smallQuorum else { return sets }
+        return sets.map { set in
+            var few = set
+            while few.quorum == set.quorum, let last = few.accounts.last {
+                few = VoterSet(keys: few.keys.filter { $0.key != last }, majority: false)
+            }
+            return few
+        }
+    }
+
     /// The changes of a settled block as buggy contracts would make them, alike on every node.
     func altered(_ changes: StateChanges) -> StateChanges {
         switch fault {

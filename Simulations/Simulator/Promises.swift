@@ -21,9 +21,19 @@ struct Promises {
         let keeper: AccountID?
     }
 
+    /// A receipt with all that is known of it.
+    struct Signed {
+        let envelope: Envelope
+        let receipt: Receipt
+        let by: AccountID
+        let key: VerifyingKey
+    }
+
     private var promises: [Digest: Promise] = [:]
     private var acknowledged: [Digest: Acknowledgement] = [:]
     private(set) var issued: Set<Digest> = []
+    /// By the height that they promise.
+    private var due: [Height: [Signed]] = [:]
 
     var count: Int { acknowledged.count }
 
@@ -38,9 +48,16 @@ struct Promises {
 
     mutating func issue(_ envelope: Envelope) { issued.insert(envelope.id) }
 
-    mutating func acknowledge(_ envelope: Envelope, by: AccountID?, keeper: AccountID?) {
+    mutating func acknowledge(_ envelope: Envelope, _ signed: Signed?, keeper: AccountID?) {
         guard acknowledged[envelope.id] == nil else { return }
-        acknowledged[envelope.id] = Acknowledgement(envelope: envelope, by: by, keeper: keeper)
+        acknowledged[envelope.id] = Acknowledgement(
+            envelope: envelope, by: signed?.by, keeper: keeper)
+        if let signed { due[signed.receipt.includedBy, default: []].append(signed) }
+    }
+
+    /// Receipts that promise a height, each asked for once.
+    mutating func takeDue(at height: UInt64) -> [Signed] {
+        due.removeValue(forKey: Height(height)) ?? []
     }
 
     /// An honest coordinator includes by the promised height what it accepted in its term.
@@ -104,13 +121,47 @@ extension Auditor {
     /// Somebody holds a receipt, and the site that passed the envelope on keeps it.
     func acknowledged(_ envelope: Envelope, _ wire: WireReceipt, keeper: Node?) {
         let network = world.genesis.network
-        let by = world.nodes.first { node in
-            node.account.role == .coordinator
-                && world.signingKeys(of: node.account).contains {
-                    Receipt(wire, coordinator: $0, network: network)?.envelope == envelope.id
-                }
+        let offices = world.nodes.lazy.map(\.account).filter { $0.role == .coordinator }
+        let signed = offices.flatMap { account in
+            self.world.signingKeys(of: account).compactMap { key -> Promises.Signed? in
+                let receipt = Receipt(wire, coordinator: key, network: network)
+                guard let receipt, receipt.envelope == envelope.id else { return nil }
+                return Promises.Signed(
+                    envelope: envelope, receipt: receipt, by: account, key: key)
+            }
+        }.first
+        promises.acknowledge(envelope, signed, keeper: keeper?.account)
+    }
+
+    /// Evidence of a broken promise convicts exactly where the settled chain shows one.
+    ///
+    /// Of promises that were kept an eighth is tried: to show that takes whole blocks.
+    func weighPromises(at height: UInt64) throws {
+        for due in promises.takeDue(at: height) {
+            let after = due.receipt.acceptedAfter.value
+            guard chain.hash(at: after) == due.receipt.block, after < height,
+                let log = chain.log(at: after)
+            else { continue }
+            let blocks = (after + 1...height).compactMap { chain.block(at: $0) }
+            let isKept = blocks.contains { $0.envelopes.contains { $0.id == due.envelope.id } }
+            guard !isKept || due.envelope.id.bytes[0] < 32 else { continue }
+            let before = chain.block(at: after)
+            let isUsed = blocks.flatMap(\.envelopes).contains {
+                $0.signer == due.envelope.signer
+                    && $0.header.sequence >= due.envelope.header.sequence
+            }
+            let isOneReign = blocks.allSatisfy {
+                $0.header.proposer == due.by && $0.slot.term == before?.slot.term ?? .first
+            }
+            try detector.weigh(
+                Evidence.brokenPromise(
+                    due.receipt.wire, envelopeHeader: due.envelope.headerBytes,
+                    before: before?.headerBytes, log: log, blocks: blocks, by: due.key,
+                    network: world.genesis.network),
+                isOffence: isOneReign && !isUsed && due.envelope.header.notAfterHeight >= height,
+                due.by, "a promise broken at height \(height)")
         }
-        promises.acknowledge(envelope, by: by?.account, keeper: keeper?.account)
+        try acquit(detector)
     }
 
     /// Whether everything acknowledged is settled at a node, as far as it can be asked for.

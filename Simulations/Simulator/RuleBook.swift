@@ -29,7 +29,7 @@ struct RuleBook {
     private var settled: [UInt64: Set<Digest>] = [:]
     private var checkedCertificates: Set<Digest> = []
     /// Of headers that somebody signed, whether or not a chain holds them.
-    private(set) var headers: [Digest: (slot: Slot, isFirst: Bool, parent: Digest)] = [:]
+    private var headers: [Digest: Block] = [:]
 
     init(genesis: Genesis) {
         network = genesis.network
@@ -52,18 +52,13 @@ struct RuleBook {
         settled[height.value]?.contains(hash) == true
     }
 
-    /// The slot of the certificate that a block carries.
-    func carried(by hash: Digest) -> Slot? {
-        guard let parent = headers[hash]?.parent ?? entries[hash]?.parent else { return nil }
-        return entries[parent]?.slot ?? headers[parent]?.slot
-    }
-
-    func isFirst(_ hash: Digest) -> Bool {
-        headers[hash]?.isFirst ?? entries[hash]?.isFirst ?? false
-    }
+    /// The header that a hash names, as a block with a certificate that the header binds.
+    func header(of hash: Digest) -> Block? { headers[hash] }
 
     mutating func noteHeader(_ block: Block) {
-        headers[block.hash] = (block.slot, block.isFirst, block.header.previous)
+        let carried = block.parentCertificate?.hash(network: network) ?? .zero
+        guard headers[block.hash] == nil, carried == block.header.parentCertificate else { return }
+        headers[block.hash] = block
     }
 
     /// Takes a block of an honest disk with the certificate that it carries.

@@ -16,8 +16,12 @@ package struct Outcome: Sendable {
     package let acknowledged: Int
     /// The newest term on a settled chain.
     package let term: UInt64
+    /// Who was drawn to lie.
+    package let liars: [String]
     /// Who contradicted himself in signed words.
     package let convicted: [String]
+    /// The evidence of it, which convicts by itself, and what it says.
+    package let evidence: [(offence: String, bytes: [UInt8])]
     package let hasForked: Bool
     /// The first invariant that broke; nil when all hold.
     package let finding: Violation?
@@ -59,6 +63,10 @@ private func run(
         blocks: furthest?.blocks.count ?? 0,
         transactions: Int(clamping: furthest?.tip.log.size ?? 0),
         acknowledged: world.auditor.promises.count, term: furthest?.tip.slot.term.value ?? 0,
+        liars: options.liars.keys.map(\.text).sorted(),
         convicted: world.auditor.detector.convicted.map(\.text).sorted(),
+        evidence: world.auditor.detector.evidence
+            .map { (offence: $0.key.description, bytes: $0.value.bytes) }
+            .sorted { ($0.offence, $0.bytes.count) < ($1.offence, $1.bytes.count) },
         hasForked: world.auditor.hasForked, finding: finding)
 }

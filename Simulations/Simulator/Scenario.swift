@@ -15,14 +15,14 @@ package enum Scenario: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .calm: "a good network; clocks drift a little"
         case .lossy: "messages are lost, repeated and overtake each other"
-        case .partitions: "the network falls apart into drawn parts; processes pause"
-        case .crashes: "processes end in the middle of writes and start again"
+        case .partitions: "the network falls into parts; processes pause"
+        case .crashes: "processes end in the middle of writes and restart"
         case .byzantineCoordinator: "the coordinator lies; people replace it"
         case .byzantineSite: "as many sites lie as the quorum bears"
-        case .termChange: "the coordinator is lost, or people quarrel; new terms are opened"
-        case .votersChange: "a site enters, keys are rotated, a site is restored with a new key"
+        case .termChange: "the coordinator is lost, people quarrel; new terms"
+        case .votersChange: "a site enters, keys rotate, a site is restored"
         case .mixed: "everything, drawn"
-        case .beyond: "2q−n voters lie together: a fork may happen, and must name them"
+        case .beyond: "2q−n voters lie together; a fork must name them"
         }
     }
 }
@@ -33,7 +33,7 @@ package enum Scenario: String, CaseIterable, Hashable, Sendable {
 package enum Fault: String, CaseIterable, Hashable, Sendable {
     /// Votes leave before the write that keeps them.
     case voteNotDurable = "vote-not-durable"
-    /// A status does not raise the term below which its voter is silent.
+    /// A status does not end its voter's votes in lower terms.
     case termCheckMissing = "term-check-missing"
     /// The highest certificate is not kept, so that a restarted voter reports a lower one.
     case highestNotDurable = "highest-not-durable"
@@ -51,8 +51,6 @@ package enum Fault: String, CaseIterable, Hashable, Sendable {
     case acceptedNotDurable = "accepted-not-durable"
     /// A proposal leaves before it is kept.
     case proposalNotDurable = "proposal-not-durable"
-    /// What a dropped branch held is not taken back.
-    case droppedNotReturned = "dropped-not-returned"
     /// A site forgets what it handed in.
     case handedInForgotten = "handed-in-forgotten"
     /// The coordinator counts one vote too few.
@@ -70,7 +68,6 @@ package enum Fault: String, CaseIterable, Hashable, Sendable {
         case .settlesEarly: [.calm]
         case .acceptedNotDurable: [.crashes]
         case .proposalNotDurable: [.crashes]
-        case .droppedNotReturned: [.termChange]
         case .handedInForgotten: [.termChange]
         case .smallQuorum: [.calm]
         }

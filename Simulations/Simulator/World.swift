@@ -227,6 +227,7 @@ final class World {
             node.stop()
         }
         crashing = nil
+        if let finding = auditor.finding { throw finding }
         for account in touched.sorted() {
             if let node = node(account) { try auditor.inspect(node) }
         }

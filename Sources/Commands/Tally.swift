@@ -42,7 +42,7 @@ package struct Tally: AsyncParsableCommand {
                 name: "Audit:",
                 subcommands: [
                     Status.self, Verify.self, ReplayCommand.self, ReceiptCommand.self,
-                    EvidenceCommand.self, Export.self,
+                    EvidenceCommand.self, Export.self, Simulate.self,
                 ]),
         ])
 

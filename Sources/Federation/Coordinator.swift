@@ -139,6 +139,13 @@ package struct Coordinator: Sendable {
         pool.insert(envelope, at: later ?? pool.endIndex)
     }
 
+    /// Lets what dropped blocks held wait again, as it does on the disk; its own is made anew.
+    package mutating func takeBack(_ dropped: [ExecutedBlock]) {
+        for envelope in dropped.flatMap(\.block.envelopes) where envelope.signer != account {
+            keep(envelope)
+        }
+    }
+
     /// Queues the coordinator's own transactions for the next block.
     package mutating func contribute(_ transactions: [WireTransaction]) {
         own += transactions
@@ -246,11 +253,7 @@ package struct Coordinator: Sendable {
     ) throws -> Block {
         try opening.verify(
             above: parent.slot, inForce: parent.terms.inForce, network: genesis.network)
-        for branch in replica.branches(beside: parent.hash) {
-            for envelope in branch.block.envelopes where envelope.signer != account {
-                keep(envelope)
-            }
-        }
+        takeBack(replica.branches(beside: parent.hash))
         let rules = parent.terms.rules(opening: opening, firstHeight: parent.height.next)
         return try build(
             [], above: parent, rules: rules, isFirst: true, opening: opening,

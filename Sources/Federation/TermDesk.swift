@@ -42,10 +42,7 @@ package struct TermDesk: Sendable {
         by sets: [VoterSet], above term: Term, network: NetworkID
     ) -> [Decision] {
         decisions(above: term).filter { decision in
-            let ballots = ballots(for: decision.hash)
-            return sets.allSatisfy { set in
-                ballots.count { $0.isGood(for: [set], network: network) } >= set.quorum
-            }
+            isAgreed(ballots(for: decision.hash), by: sets, network: network)
         }
     }
 
@@ -215,9 +212,14 @@ package struct TermDesk: Sendable {
             certificate = replica.certificateOfSettled
             guard certificate != nil else { return nil }
         }
-        let opening = Opening(decision: decision, statuses: statuses, network: replica.network)
+        // Who signs under a key of a term that was opened and left behind counts for nobody here.
+        let inForce = parent.terms.inForce
+        let opening = Opening(
+            decision: decision,
+            statuses: statuses.filter { $0.isGood(for: inForce, network: replica.network) },
+            network: replica.network)
         let isGood: ()? = try? opening.verify(
-            above: parent.slot, inForce: parent.terms.inForce, network: replica.network)
+            above: parent.slot, inForce: inForce, network: replica.network)
         guard isGood != nil, let state = replica.state(after: parent.hash),
             (try? check(decision, on: state, at: parent.height.next)) != nil
         else { return nil }

@@ -97,6 +97,21 @@ package struct Decision: Hashable, Sendable {
     }
 }
 
+/// Whether a quorum of every voter set is for a decision.
+///
+/// A ballot is the word of an organisation, under whichever of its keys: a voter whose key changes
+/// stands in two sets with two keys and has one opinion.
+///
+/// - Parameters:
+///   - ballots: for one decision.
+///   - sets: those in force.
+///   - network: of the chain.
+/// - Returns: whether the voters who signed with a key of one of the sets are a quorum of each.
+package func isAgreed(_ ballots: [Ballot], by sets: [VoterSet], network: NetworkID) -> Bool {
+    let voters = Set(ballots.filter { $0.isGood(for: sets, network: network) }.map(\.voter))
+    return sets.allSatisfy { set in set.accounts.count { voters.contains($0) } >= set.quorum }
+}
+
 /// A voter's organisation saying that it is for a decision; it binds nobody.
 package struct Ballot: Hashable, Sendable {
     package let bytes: [UInt8]

@@ -54,7 +54,7 @@ package struct Offence: Hashable, Sendable, CustomStringConvertible {
         let place = isOfTerm ? "of term \(term)" : "at \(Slot(term: term, height: height))"
         return switch kind {
         case .twoHeaders:
-            "\(offender) signed two headers of \(isOfTerm ? "first blocks " : "")\(place)"
+            "\(offender) signed two headers \(isOfTerm ? "of first blocks " : "")\(place)"
         case .twoVotes:
             "\(offender) voted for two \(isOfTerm ? "first blocks" : "blocks") \(place)"
         case .twoStatuses: "\(offender) signed two different statuses for term \(term)"

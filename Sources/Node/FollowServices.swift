@@ -81,14 +81,15 @@ struct SyncService: Service {
     /// Takes every block there is, from the first node that answers.
     ///
     /// A coordinator that does not answer is asked again later; meanwhile others tell what they
-    /// have, which may be the first block of a new term.
+    /// have, which may be the first block of a new term. A coordinator-to-be goes on asking while
+    /// it lacks a block that a status names: who answers first may be the liar it replaces.
     private func follow() async throws {
         for (account, client) in links.others {
             do {
                 try await fetchMissing(from: client)
                 try await takeBlocks(from: client, isCoordinator: client === links.coordinator)
                 links.answered(account)
-                return
+                guard await !core.missingForOpening().isEmpty else { return }
             } catch let refusal as BlockRefusal {
                 logger.error(
                     "refusing a block",

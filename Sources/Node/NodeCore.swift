@@ -278,6 +278,7 @@ package actor NodeCore {
             try store.commit(commitment)
             if let parent { evidence.note(commitment.block, above: parent) }
             replica.advance(by: commitment)
+            coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
             if replica.settled.terms.newest != before { membersChanged = true }
             if let newest = commitment.settled.last { settled.yield(newest.tip.height) }

@@ -43,6 +43,11 @@ struct ExitStatusTests {
         (["consensus", "score", "/nonexistent/labels.csv", "--posterior", "1001"], 64),
         (["consensus", "score", "/nonexistent/labels.csv", "--classes", "a,a"], 64),
         (["consensus", "score", "/nonexistent/labels.csv", "--near-share", "3/2"], 64),
+        (["simulate", "calm", "--seed", "0"], 0), (["simulate", "calm"], 64),
+        (["simulate", "calm", "--seed", "0", "--fault", "credit-lost"], 2),
+        (["simulate", "storm", "--seed", "0"], 64),
+        (["simulate", "hunt", "calm", "--seeds", "1", "--state", "/nonexistent/hunt"], 1),
+        (["simulate", "hunt", "--jobs", "0"], 64), (["simulate", "faults", "--seeds", "0"], 64),
     ]
 
     @Test("a command line ends as documented", arguments: lines)

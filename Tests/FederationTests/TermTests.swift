@@ -144,6 +144,72 @@ struct TermTests {
         #expect(fault(statuses, above: low) == .higherStatus(statuses[0].highest))
     }
 
+    @Test("what a dropped block held waits again at a coordinator that follows another branch")
+    func takesBack() throws {
+        var chain = try MemoryChain()
+        let envelope = try chain.envelope([grant(1)], by: Consortium.north)
+        try chain.submit(envelope)
+        try chain.deliver(try #require(try chain.propose()))
+        let dropped = chain.voters[1].replica.unsettled
+        #expect(dropped.contains { $0.block.envelopes.contains { $0.id == envelope.id } })
+        var coordinator = Coordinator(
+            genesis: chain.genesis, account: Self.hub2, key: try signingKey(of: Self.hub2))
+        coordinator.takeBack(dropped)
+        #expect(coordinator.holds(envelope.id))
+        var signer = Coordinator(
+            genesis: chain.genesis, account: Consortium.north,
+            key: try signingKey(of: Consortium.north))
+        signer.takeBack(dropped)
+        #expect(!signer.holds(envelope.id), "its own it makes anew")
+    }
+
+    @Test("a ballot speaks for its organisation in every set that lists it, under any of its keys")
+    func ballotsOfOrganisations() throws {
+        let chain = try MemoryChain()
+        var keys = chain.genesis.voters.keys
+        keys[Consortium.north] = try voteKey(of: Self.south).verifyingKey
+        let sets = [chain.genesis.voters, VoterSet(keys: keys, majority: false)]
+        let decision = try NewTerm.decision(
+            2, coordinator: Self.hub2, replacing: Consortium.coordinator, in: chain)
+        func supported(northSignsAs account: AccountID) throws -> Bool {
+            var desk = TermDesk()
+            desk.add(decision)
+            for (voter, key) in [
+                (Consortium.north, account), (Consortium.east, Consortium.east),
+                (Consortium.west, Consortium.west),
+            ] {
+                desk.add(
+                    try Ballot(
+                        decision: decision.hash, voter: voter, network: chain.genesis.network,
+                        key: voteKey(of: key)))
+            }
+            let network = chain.genesis.network
+            return desk.supported(by: sets, above: .first, network: network) == [decision]
+        }
+        #expect(try supported(northSignsAs: Consortium.north))
+        #expect(try supported(northSignsAs: Self.south))
+        #expect(try !supported(northSignsAs: Self.hub2), "a key of neither set")
+    }
+
+    @Test("a status under a key without a vote above the parent does not spoil the opening")
+    func statusOfAnotherBranch() throws {
+        var chain = try MemoryChain()
+        try chain.submit(chain.envelope([grant(1)], by: Consortium.north))
+        try chain.run()
+        var term = try NewTerm(
+            2, coordinator: Self.hub2, replacing: Consortium.coordinator, in: chain)
+        try term.collect(from: [1, 2, 3])
+        // Such as the new key of a voter in a term that was opened and left behind.
+        let status = try Status(
+            decision: term.decision, lastVote: nil, highest: nil, voter: Self.south,
+            network: chain.genesis.network, key: voteKey(of: Self.south))
+        var report = WireStatusReport()
+        report.status = data(status.bytes)
+        term.desk.add(report)
+        try term.catchUp(from: chain.voters[1])
+        #expect(try term.open(now: chain.now + 1_000)?.slot.term == Term(2))
+    }
+
     @Test("a changed agreement is in force from the first block of its term")
     func agreement() throws {
         var chain = try MemoryChain()

@@ -52,9 +52,7 @@ package func governanceReport(
     let decisions = try store.decisions(above: .genesis).map { decision in
         let ballots = try store.ballots(for: decision.hash)
             .filter { $0.isGood(for: sets, network: network) }
-        let isSupported = sets.allSatisfy { set in
-            ballots.count { $0.isGood(for: [set], network: network) } >= set.quorum
-        }
+        let isSupported = isAgreed(ballots, by: sets, network: network)
         let isPassed = decision.term <= tip.slot.term
         return DecisionEntry(
             decision: decision.hash.hex, term: decision.term.value,

@@ -123,7 +123,7 @@ package final class KillHunt: Sendable {
     private func watch() async throws {
         let deadline = ContinuousClock.now + time
         while .now < deadline {
-            if try deployment.newestRun(in: "north").isFinished { break }
+            if try deployment.newestRun(in: "north").finished > 0 { break }
             try await Task.sleep(for: .milliseconds(100))
         }
         state.withLock { $0.isOver = true }

@@ -100,7 +100,11 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "FaultInjection", path: "Tests/FaultInjection"),
         .target(
-            name: "Deployments", dependencies: ["Ledger", "Processes", "Storage", "TestSupport"],
+            name: "Deployments",
+            dependencies: [
+                "Contracts", "Cryptography", "Ledger", "Processes", "Storage", "TestSupport",
+                "Wire",
+            ],
             path: "Tests/Deployments", swiftSettings: settings),
         .executableTarget(
             name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import Synchronization
 
@@ -28,6 +29,10 @@ final class WritingConnection: Sendable {
         self.path = path
         self.queue = queue
         try final { try checkpoint(.passive) }
+        // The log may be a new file. SQLite synchronises its name with the first commit and passes
+        // over a failure: what was acknowledged would be gone with the name.
+        let folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+        try synchroniseFolder(folder)
     }
 
     /// Runs one transaction.

@@ -18,14 +18,14 @@ struct CastVotes: Sendable {
     func faults(in deployment: Deployment) throws -> [String] {
         var faults: [String] = []
         for (name, votes) in votes.sorted(by: { $0.key < $1.key }) {
-            let ledger = try LedgerStore.reading(at: "\(deployment.home(name))/ledger.sqlite")
             for (slot, cast) in Dictionary(grouping: votes, by: \.slot) where cast.count > 1 {
                 faults.append("\(name) cast \(cast.count) different votes at \(slot)")
             }
-            for vote in votes where try ledger.vote(at: vote.slot) != vote {
-                faults.append("\(name) has lost its vote at \(vote.slot)")
+            try deployment.reading(name) { ledger in
+                for vote in votes where try ledger.vote(at: vote.slot) != vote {
+                    faults.append("\(name) has lost its vote at \(vote.slot)")
+                }
             }
-            try ledger.close()
         }
         return faults
     }

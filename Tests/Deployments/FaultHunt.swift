@@ -1,3 +1,4 @@
+import Cryptography
 import Foundation
 import Processes
 import Synchronization
@@ -10,9 +11,14 @@ import TestSupport
 /// these calls is disturbed in turn.
 package final class FaultHunt: Sendable {
     /// One call of the recorded workload, and what happens to it.
-    package struct Fault: Sendable, CustomStringConvertible {
+    package struct Fault: Codable, Sendable, CustomStringConvertible {
         package let name: String
         package let plan: FaultPlan
+
+        package init(name: String, plan: FaultPlan) {
+            self.name = name
+            self.plan = plan
+        }
 
         package var description: String { "\(name): \(plan)" }
     }
@@ -21,27 +27,44 @@ package final class FaultHunt: Sendable {
     private static let patience = Duration.seconds(30)
 
     private let deployment: Deployment
-    private let acknowledged = Mutex<[(patient: String, site: String)]>([])
+    private let acknowledged = Mutex<[Digest]>([])
     private let votes = Mutex(CastVotes())
 
     /// - Parameter deployment: annotated, with all workers stopped.
     package init(_ deployment: Deployment) { self.deployment = deployment }
 
-    /// Starts the workers and records the workload of coordinator and one site.
+    /// How much happens to each recorded call.
+    package enum Thoroughness: Sendable {
+        /// Everything that can happen to a call of its kind.
+        case everyWay
+        /// One error and one cut, of kinds that take turns from call to call.
+        case errorAndCut
+    }
+
+    /// Starts the workers.
     ///
-    /// - Returns: every fault of every recorded call, in the order of the calls.
     /// - Throws: ``Unexpected``.
-    package func recordedFaults() async throws -> [Fault] {
+    package func begin() async throws {
         try await deployment.startAll()
+        // The first run of a chain does more than the later ones, so one goes before.
+        for name in Self.victims { try await live(name, FaultPlan()) }
+    }
+
+    private static let victims = [Deployment.coordinator, "north"]
+
+    /// Records the workload of coordinator and one site.
+    ///
+    /// - Parameter thoroughness: how many faults of each call are wanted.
+    /// - Returns: faults of every recorded call, in the order of the calls.
+    /// - Throws: ``Unexpected``.
+    package func recordedFaults(_ thoroughness: Thoroughness) async throws -> [Fault] {
         var faults: [Fault] = []
-        for name in [Deployment.coordinator, "north"] {
-            // The first run of a chain does more than the later ones, so one goes before.
-            try await live(name, FaultPlan())
+        for name in Self.victims {
             let life = try await live(name, FaultPlan())
             for point in [FaultPlan.Point.write, .sync, .rename] {
                 let count = life.before.count { $0.point == point }
                 for number in stride(from: 1, through: count, by: 1) {
-                    faults += Self.ways(point).map {
+                    faults += Self.ways(point, number, thoroughness).map {
                         Fault(name: name, plan: FaultPlan(.any, point, number, $0))
                     }
                 }
@@ -50,11 +73,18 @@ package final class FaultHunt: Sendable {
         return faults
     }
 
-    private static func ways(_ point: FaultPlan.Point) -> [FaultPlan.How] {
-        switch point {
-        case .write: [.fails(EIO), .fails(ENOSPC), .half, .lose, .tear]
-        case .sync: [.fails(EIO), .lose, .after]
-        default: [.fails(EIO), .fails(ENOSPC), .before, .lose]
+    private static func ways(
+        _ point: FaultPlan.Point, _ number: Int, _ thoroughness: Thoroughness
+    ) -> [FaultPlan.How] {
+        let (errors, cuts): ([FaultPlan.How], [FaultPlan.How]) =
+            switch point {
+            case .write: ([.fails(EIO), .fails(ENOSPC)], [.half, .lose, .tear])
+            case .sync: ([.fails(EIO)], [.lose, .after])
+            default: ([.fails(EIO), .fails(ENOSPC)], [.before, .lose])
+            }
+        return switch thoroughness {
+        case .everyWay: errors + cuts
+        case .errorAndCut: [errors[number / 2 % errors.count], cuts[number % cuts.count]]
         }
     }
 
@@ -102,24 +132,25 @@ package final class FaultHunt: Sendable {
     private func live(_ name: String, _ plan: FaultPlan) async throws -> DiskRecord {
         try await prepareLife(of: name)
         try forgetBlobs(of: name)
-        let runs = try await finishedRuns()
+        let runs = try finishedRuns()
         let life = try deployment.launch(name, plan)
         try await waitUntilUp(life)
         if life.process.isRunning {
             let patient = "patient-of-\(runs)-\(name)"
             let site = name == Deployment.coordinator ? "east" : name
-            if try await deployment.isGranted(patient, at: site) {
-                acknowledged.withLock { $0.append((patient, site)) }
+            let envelopes = try await deployment.grant(patient, at: site) {
+                life.process.isRunning
             }
+            acknowledged.withLock { $0 += envelopes }
         }
         if life.process.isRunning { try await startRun() }
         let deadline = ContinuousClock.now + Self.patience
-        while life.process.isRunning, .now < deadline, try await finishedRuns() == runs {
+        while life.process.isRunning, .now < deadline, try finishedRuns() == runs {
             try await Task.sleep(for: .milliseconds(20))
         }
         try await end(life)
         let record = try life.record()
-        if try await finishedRuns() == runs {
+        if try finishedRuns() == runs {
             try await deployment.start(name)
             try await finishRun(after: runs, "\(plan) in \(name), \(record.fault as Any)")
         }
@@ -132,10 +163,10 @@ package final class FaultHunt: Sendable {
         for other in Deployment.nodes where other != name {
             if !(try deployment.service(other).isRunning) { try await deployment.start(other) }
         }
-        if !(try await isRunOver()) {
+        if !(try isRunOver()) {
             // It may have missed the end of a run that the others know.
             if !(try deployment.service(name).isRunning) { try await deployment.start(name) }
-            try await eventually("no run is under way") { try await self.isRunOver() }
+            try await eventually("no run is under way") { try self.isRunOver() }
         }
         guard try deployment.service(name).isRunning else { return }
         let ended = try await deployment.stop(name)
@@ -167,7 +198,13 @@ package final class FaultHunt: Sendable {
     private func end(_ life: PlannedLife) async throws {
         // After a failed synchronisation it must stop by itself.
         if !(try life.record()).isSyncFailed(by: life.plan) { life.process.signal(SIGTERM) }
-        let ended = try await life.process.ended(within: Self.patience)
+        let ended: Ended
+        do {
+            ended = try await life.process.ended(within: Self.patience)
+        } catch let fault as ProcessFault {
+            throw Unexpected(
+                description: "\(life.plan), \(try life.record().fault as Any): \(fault)")
+        }
         let record = try life.record()
         let sentences = ended.errors.split(whereSeparator: \.isNewline)
             .filter { $0.hasPrefix("error: ") }
@@ -188,10 +225,10 @@ package final class FaultHunt: Sendable {
 
     private func finishRun(after runs: Int, _ what: String) async throws {
         do {
-            try await eventually("a run is finished after \(what)", every: .milliseconds(500)) {
-                if try await self.finishedRuns() > runs { return true }
+            try await eventually("a run is finished after \(what)", every: .milliseconds(50)) {
+                if try self.finishedRuns() > runs { return true }
                 // It may be under way; then a second one is refused.
-                if try await self.isRunOver() { try await self.startRun() }
+                if try self.isRunOver() { try await self.startRun() }
                 return false
             }
         } catch let error as Unexpected {
@@ -203,7 +240,8 @@ package final class FaultHunt: Sendable {
         let command = try deployment.begin(
             ["run", "start", "--rounds", "1", "--no-wait"], in: Deployment.coordinator)
         let deadline = ContinuousClock.now + .seconds(5)
-        while command.isRunning, .now < deadline {
+        let coordinator = try deployment.service(Deployment.coordinator)
+        while command.isRunning, coordinator.isRunning, .now < deadline {
             try await Task.sleep(for: .milliseconds(5))
         }
         // A coordinator that dies does not answer; a run that is under way already is as good.
@@ -211,20 +249,13 @@ package final class FaultHunt: Sendable {
     }
 
     /// Whether coordinator and site know no run that still needs its blobs.
-    private func isRunOver() async throws -> Bool {
-        let (hub, west) = (
-            try await deployment.rounds(in: Deployment.coordinator),
-            try await deployment.rounds(in: "west")
-        )
-        return hub?.run == west?.run && (hub?.state ?? "finished") == "finished"
-            && (west?.state ?? "finished") == "finished"
+    private func isRunOver() throws -> Bool {
+        let hub = try deployment.newestRun(in: Deployment.coordinator)
+        return try hub.isFinished && hub == deployment.newestRun(in: "west")
     }
 
     /// As a site sees it that is never disturbed.
-    private func finishedRuns() async throws -> Int {
-        guard let report = try await deployment.rounds(in: "west") else { return 0 }
-        return report.state == "finished" ? report.run : report.run - 1
-    }
+    private func finishedRuns() throws -> Int { try deployment.newestRun(in: "west").finished }
 
     /// Checks everything that a fault must not have changed.
     ///
@@ -238,9 +269,7 @@ package final class FaultHunt: Sendable {
         guard report.rounds.map(\.model) == [model] else {
             throw Unexpected(description: "another model than undisturbed: \(report.rounds)")
         }
-        for (patient, site) in acknowledged.withLock({ $0 }) {
-            try await deployment.expectConsents(of: [patient], grantedAt: site)
-        }
+        try await deployment.expectSettled(acknowledged.withLock { $0 })
         let votes = votes.withLock { $0 }
         let faults = try await deployment.faults() + votes.faults(in: deployment)
         guard faults.isEmpty else {

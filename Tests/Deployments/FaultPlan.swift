@@ -1,3 +1,4 @@
+import Cryptography
 import Foundation
 import Ledger
 package import Processes
@@ -5,7 +6,7 @@ package import Processes
 /// Where in a worker's work on its disk something happens to it, and what.
 ///
 /// The rules by which a phase is told stand at the head of `Tests/FaultInjection/faults.c`.
-package struct FaultPlan: Sendable, CustomStringConvertible {
+package struct FaultPlan: Codable, Sendable, CustomStringConvertible {
     package enum Phase: String, CaseIterable, Codable, CodingKeyRepresentable, Sendable {
         case any, commit, upload, vote, apply, close, other
     }
@@ -14,7 +15,7 @@ package struct FaultPlan: Sendable, CustomStringConvertible {
         case any, call, row, write, sync, rename
     }
 
-    package enum How: Hashable, Sendable, CustomStringConvertible {
+    package enum How: Hashable, Codable, Sendable, CustomStringConvertible {
         /// SIGKILL before the call, after half of the bytes of a write, or after the call.
         case before, half, after
         /// SIGKILL, and all that was not synchronised is lost, or half of it.
@@ -141,17 +142,32 @@ extension Deployment {
 
     /// Asks for a new patient's consent, for some seconds.
     ///
-    /// - Returns: whether the consent was acknowledged.
-    func isGranted(_ patient: String, at site: String) async throws -> Bool {
+    /// - Parameters:
+    ///   - patient: one that is new.
+    ///   - site: that holds the patient.
+    ///   - condition: as long as there may be an answer.
+    /// - Returns: the envelopes, once they were acknowledged; else nothing.
+    /// - Throws: ``Unexpected``.
+    func grant(
+        _ patient: String, at site: String, while condition: () -> Bool = { true }
+    ) async throws -> [Digest] {
         let command = try begin(
-            ["consent", "grant", "--patient", patient, "--purposes", "training", "--no-wait"],
-            in: site)
+            [
+                "consent", "grant", "--patient", patient, "--purposes", "training", "--no-wait",
+                "--format", "json",
+            ], in: site)
         let deadline = ContinuousClock.now + .seconds(5)
-        while command.isRunning, .now < deadline {
+        while command.isRunning, .now < deadline, condition() {
             try await Task.sleep(for: .milliseconds(5))
         }
         // Its worker may be gone, and it would wait for an answer.
         try command.killNow()
-        return try await command.ended().status == 0
+        let ended = try await command.ended()
+        guard ended.status == 0 else { return [] }
+        let envelopes = try WriteReport(json: ended.output).envelopes.compactMap(Digest.init(hex:))
+        guard !envelopes.isEmpty else {
+            throw Unexpected(description: "a consent was acknowledged without an id: \(ended)")
+        }
+        return envelopes
     }
 }

@@ -1,3 +1,4 @@
+import Cryptography
 import Foundation
 import Processes
 import Synchronization
@@ -77,7 +78,7 @@ package final class KillHunt: Sendable {
         var counts: KillCounts
         /// In this run alone.
         var own = KillCounts()
-        var acknowledged: [(patient: String, site: String)] = []
+        var acknowledged: [Digest] = []
         var votes = CastVotes()
         var heights: [String: UInt64] = [:]
         var isOver = false
@@ -122,9 +123,8 @@ package final class KillHunt: Sendable {
     private func watch() async throws {
         let deadline = ContinuousClock.now + time
         while .now < deadline {
-            // A home is copied nowhere: its own report works while its worker dies.
-            if try await deployment.rounds(in: "north")?.state == "finished" { break }
-            try await Task.sleep(for: .milliseconds(500))
+            if try deployment.newestRun(in: "north").finished > 0 { break }
+            try await Task.sleep(for: .milliseconds(100))
         }
         state.withLock { $0.isOver = true }
     }
@@ -213,9 +213,8 @@ package final class KillHunt: Sendable {
         for number in 0... where !isOver {
             let site = Deployment.sites[number % Deployment.sites.count]
             let patient = "hunted-\(number)"
-            if try await deployment.isGranted(patient, at: site) {
-                state.withLock { $0.acknowledged.append((patient, site)) }
-            }
+            let envelopes = try await deployment.grant(patient, at: site)
+            state.withLock { $0.acknowledged += envelopes }
             try await Task.sleep(for: .milliseconds(700))
             if isOver { break }
         }
@@ -228,9 +227,7 @@ package final class KillHunt: Sendable {
                 description: "seed \(seed): the models are not those of the undisturbed run: "
                     + "\(report.rounds)")
         }
-        for (patient, site) in state.withLock({ $0.acknowledged }) {
-            try await deployment.expectConsents(of: [patient], grantedAt: site)
-        }
+        try await deployment.expectSettled(state.withLock { $0.acknowledged })
         let votes = state.withLock { $0.votes }
         let faults = try await deployment.faults() + votes.faults(in: deployment)
         guard faults.isEmpty else {

@@ -106,7 +106,7 @@ extension StoredChain {
                     WireTransaction.commit(
                         item.text,
                         answerCommitment(
-                            network: network, item: item, annotator: reader, grade: grade,
+                            network: network, item: item, annotator: reader, answer: .grade(grade),
                             salt: salt
                         ).bytes)
                 }

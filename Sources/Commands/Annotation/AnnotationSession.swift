@@ -4,6 +4,33 @@ import Ledger
 import Node
 import Wire
 
+/// A reader's answer to an item of its worklist.
+struct AnnotatedItem {
+    let place: String
+    let item: ItemID
+    let answer: Answer
+}
+
+extension WireAnswerReveal {
+    fileprivate mutating func show(_ answer: Answer) {
+        switch answer {
+        case .grade(let grade): self.grade = grade
+        case .measurement(let value): measurement = value
+        case .boxes(let set):
+            boxes.boxes = set.boxes.map { box in
+                var wire = WireBox()
+                wire.label = box.label
+                wire.left = box.left
+                wire.top = box.top
+                wire.right = box.right
+                wire.bottom = box.bottom
+                return wire
+            }
+        case .mask(let own): mask.runs = own.runs
+        }
+    }
+}
+
 /// Brings one reader's answers through commit and reveal, from wherever they stand.
 ///
 /// Nothing is remembered between runs: the site's worklist says what is still missing, and the
@@ -13,7 +40,10 @@ struct AnnotationSession {
     private static let pause = Duration.milliseconds(700)
 
     private let link: SiteLink
-    private let rows: [AnswerRow]
+    private let file: String
+    private let read: [AnswerRow]
+    /// The answers by item, once the worklist has said which items there are.
+    private var rows: [AnnotatedItem] = []
     private let secret: [UInt8]
     private let submitter: Submitter
     private var committed = 0
@@ -22,9 +52,10 @@ struct AnnotationSession {
     /// Items for which a reveal was refused; they are not sent again.
     private var refused: Set<ItemID> = []
 
-    init(link: SiteLink, rows: [AnswerRow]) {
+    init(link: SiteLink, file: String, rows: [AnswerRow]) {
         self.link = link
-        self.rows = rows
+        self.file = file
+        read = rows
         secret = link.keys.signing.derivedSecret(label: "tally/salt/v1")
         submitter = Submitter(
             keys: link.keys, network: link.genesis.network, client: link.client)
@@ -34,10 +65,10 @@ struct AnnotationSession {
         answerSalt(secret: secret, network: link.genesis.network, item: item)
     }
 
-    private func commitment(_ row: AnswerRow) -> Digest {
+    private func commitment(_ row: AnnotatedItem) -> Digest {
         answerCommitment(
             network: link.genesis.network, item: row.item, annotator: link.keys.account,
-            grade: row.grade, salt: salt(row.item))
+            answer: row.answer, salt: salt(row.item))
     }
 
     /// Sends what is missing until nothing is, or until only other readers are awaited.
@@ -45,6 +76,7 @@ struct AnnotationSession {
         let progress = ProgressLine()
         defer { progress.clear() }
         var states = try await link.worklist()
+        rows = try resolved(states)
         try check(states)
         try await commit(rows.filter { state($0, states) == .commit })
         while true {
@@ -75,20 +107,30 @@ struct AnnotationSession {
     }
 
     private func state(
-        _ row: AnswerRow, _ states: [String: WorklistItem]
+        _ row: AnnotatedItem, _ states: [String: WorklistItem]
     ) -> WorklistItem.State {
         states[row.item.text]?.state ?? .missed
     }
 
-    /// Refuses a file with a foreign item, or with another answer than was committed.
+    /// Finds the item of each row; a foreign one, or an image of another size, is refused.
+    private func resolved(_ states: [String: WorklistItem]) throws -> [AnnotatedItem] {
+        let known = states.values.compactMap { entry in
+            ItemID(entry.item).map {
+                ($0, ImageSize(width: entry.width ?? 0, height: entry.height ?? 0))
+            }
+        }
+        let items = try resolve(
+            read, among: known.map { (item: $0.0, size: $0.1) }, file: file,
+            reader: link.keys.account.text)
+        return zip(read, items).map { row, item in
+            AnnotatedItem(place: row.place, item: item, answer: row.answer)
+        }
+    }
+
+    /// Refuses a file with another answer than was committed.
     private func check(_ states: [String: WorklistItem]) throws {
         for row in rows {
-            guard let entry = states[row.item.text] else {
-                throw InputFault(
-                    file: row.place, line: nil,
-                    reason: "\(row.item) is not on the worklist of \(link.keys.account); nothing "
-                        + "was sent")
-            }
+            guard let entry = states[row.item.text] else { continue }
             guard entry.state == .wait || entry.state == .reveal, let known = entry.commitment
             else { continue }
             guard known == commitment(row).hex else {
@@ -100,7 +142,7 @@ struct AnnotationSession {
         }
     }
 
-    private mutating func commit(_ rows: [AnswerRow]) async throws {
+    private mutating func commit(_ rows: [AnnotatedItem]) async throws {
         let transactions = rows.map { row in
             var transaction = WireTransaction()
             transaction.answerCommit.item = row.item.text
@@ -110,11 +152,11 @@ struct AnnotationSession {
         committed += try await send(transactions, rows, repeated: .alreadyCommitted)
     }
 
-    private mutating func reveal(_ rows: [AnswerRow]) async throws {
+    private mutating func reveal(_ rows: [AnnotatedItem]) async throws {
         let transactions = rows.map { row in
             var transaction = WireTransaction()
             transaction.answerReveal.item = row.item.text
-            transaction.answerReveal.grade = row.grade
+            transaction.answerReveal.show(row.answer)
             transaction.answerReveal.salt = data(salt(row.item))
             return transaction
         }
@@ -125,7 +167,7 @@ struct AnnotationSession {
     ///
     /// - Returns: how many were applied.
     private mutating func send(
-        _ transactions: [WireTransaction], _ rows: [AnswerRow], repeated: Rejection
+        _ transactions: [WireTransaction], _ rows: [AnnotatedItem], repeated: Rejection
     ) async throws -> Int {
         guard !transactions.isEmpty else { return 0 }
         let ids = try await submitter.submit(transactions)

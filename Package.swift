@@ -37,7 +37,11 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let package = Package(
     name: "tally",
     platforms: [.macOS(.v15)],
-    products: [.executable(name: "tally", targets: ["tally"])],
+    products: [
+        .executable(name: "tally", targets: ["tally"]),
+        // For the crash tests, which load it into workers.
+        .library(name: "tally-faults", type: .dynamic, targets: ["FaultInjection"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
@@ -75,6 +79,12 @@ let package = Package(
                 "Replay", "Storage", "Training", "Wire", argumentParser, csv, lifecycle, logging,
                 unixSignals, yams,
             ]),
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "Contracts", "Cryptography", "Federation", "Ledger", "Replay", "Training", "Wire",
+            ],
+            path: "Simulations/Simulator", swiftSettings: settings),
         .executableTarget(
             name: "tally", dependencies: ["Commands"], path: "Sources/Tool",
             swiftSettings: settings),
@@ -84,9 +94,20 @@ let package = Package(
         .executableTarget(
             name: "lung-nodules", dependencies: ["LungNodules", argumentParser],
             path: "Simulations/LungNodules/Tool", swiftSettings: settings),
+        .systemLibrary(name: "CSpawn", path: "Tests/CSpawn"),
+        .target(
+            name: "Processes", dependencies: ["CSpawn"], path: "Tests/Processes",
+            swiftSettings: settings),
+        .target(name: "FaultInjection", path: "Tests/FaultInjection"),
+        .target(
+            name: "Deployments", dependencies: ["Processes", "TestSupport"],
+            path: "Tests/Deployments", swiftSettings: settings),
         .executableTarget(
             name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],
             path: "Simulations/Benchmarks/Labels", swiftSettings: settings),
+        .target(
+            name: "SecondOpinion", dependencies: ["Processes"], path: "Tests/SecondOpinion",
+            swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -95,7 +116,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "Cryptography"),
-        tests(of: "Ledger", ["Cryptography", "Wire"]),
+        tests(of: "Ledger", ["Cryptography", "SecondOpinion", "Wire"]),
         tests(of: "Contracts", ["Cryptography", "Ledger", "Wire"]),
         tests(of: "Federation", ["Contracts", "Cryptography", "Ledger", "Wire"]),
         tests(of: "Training", ["Cryptography", "Ledger"]),
@@ -105,23 +126,28 @@ let package = Package(
             ["Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire", grdb]),
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),
-        tests(of: "Node", ["Cryptography", "Messaging", "Storage", "Wire", logging]),
+        tests(
+            of: "Node", ["Cryptography", "Messaging", "Processes", "Storage", "Wire", logging]),
         tests(
             of: "Commands",
             [
-                "Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire",
-                argumentParser,
+                "Contracts", "Cryptography", "Federation", "Ledger", "Node", "SecondOpinion",
+                "Storage", "Training", "Wire", argumentParser,
             ]),
         tests(of: "LungNodules"),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["tally", "Cryptography", "TestSupport"],
+            dependencies: ["tally", "Cryptography", "Deployments", "Processes", "TestSupport"],
             swiftSettings: settings),
+        .executableTarget(
+            name: "crash-hunt",
+            dependencies: ["tally", "FaultInjection", "Deployments", argumentParser],
+            path: "Tests/CrashHunt", swiftSettings: settings),
         .executableTarget(
             name: "blob-peer",
             dependencies: [
-                "CZeroMQ", "Cryptography", "Messaging", "Node", "Storage", "Wire", argumentParser,
-                logging,
+                "CZeroMQ", "Cryptography", "Messaging", "Node", "Processes", "Storage", "Wire",
+                argumentParser, logging,
             ],
             path: "Tests/BlobPeer", swiftSettings: settings),
     ]

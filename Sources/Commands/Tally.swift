@@ -25,6 +25,8 @@ package struct Tally: AsyncParsableCommand {
                 name: "Services:",
                 subcommands: [CoordinatorCommand.self, SiteCommand.self, RunCommand.self]),
             CommandGroup(
+                name: "Governance:", subcommands: [Governance.self]),
+            CommandGroup(
                 name: "Data and consent:", subcommands: [Consent.self, DataCommand.self]),
             CommandGroup(
                 name: "Annotation:",
@@ -38,7 +40,10 @@ package struct Tally: AsyncParsableCommand {
                 name: "Models:", subcommands: [Rounds.self, Lineage.self, Model.self]),
             CommandGroup(
                 name: "Audit:",
-                subcommands: [Status.self, Verify.self, ReplayCommand.self]),
+                subcommands: [
+                    Status.self, Verify.self, ReplayCommand.self, ReceiptCommand.self,
+                    EvidenceCommand.self, Export.self,
+                ]),
         ])
 
     package init() {}

@@ -4,21 +4,24 @@ package import Wire
 /// What a transaction may know beside the state: nothing a replay does not know.
 package struct BlockContext: Sendable {
     package let network: NetworkID
-    package let agreement: WireAgreement
-    package let voters: VoterSet
-    package let coordinator: AccountID
+    /// The terms up to the block, its own last.
+    package let terms: TermHistory
     package let height: Height
+    /// The opening of the block's term, when it is the first of a term above 1.
+    package let opening: Opening?
 
     package init(
-        network: NetworkID, agreement: WireAgreement, voters: VoterSet, coordinator: AccountID,
-        height: Height
+        network: NetworkID, terms: TermHistory, height: Height, opening: Opening? = nil
     ) {
         self.network = network
-        self.agreement = agreement
-        self.voters = voters
-        self.coordinator = coordinator
+        self.terms = terms
         self.height = height
+        self.opening = opening
     }
+
+    package var agreement: WireAgreement { terms.newest.agreement }
+    package var voters: VoterSet { terms.newest.voters }
+    package var coordinator: AccountID { terms.newest.coordinator }
 }
 
 /// One transaction on its way through the contracts: who signed it, in which block.
@@ -60,6 +63,9 @@ package func apply(
     case .roundChecked(let body): try check(body, call, &changes)
     case .roundClose(let body): try close(body, call, &changes)
     case .windowExpire(let body): try expire(body, call, &changes)
+    case .memberRekey(let body): try rekey(body, call, &changes)
+    case .memberRevoke(let body): try revoke(body, call, &changes)
+    case .evidenceSubmit(let body): try record(body, call, &changes)
     case nil: throw .malformedField
     }
 }

@@ -8,6 +8,7 @@ package enum ExecutionFault: Error, Hashable, Sendable, CustomStringConvertible 
     case badSignature(AccountID, envelope: Digest)
     case sequenceUsed(AccountID, sequence: UInt64, next: UInt64)
     case expired(envelope: Digest, notAfter: UInt64)
+    case impossibleDecision(Rejection)
     case state(StateFault)
 
     package var description: String {
@@ -19,6 +20,8 @@ package enum ExecutionFault: Error, Hashable, Sendable, CustomStringConvertible 
             "sequence \(sequence) of \(account) is used; the next free one is \(next)"
         case .expired(let envelope, let notAfter):
             "envelope \(envelope) was valid to height \(notAfter) only"
+        case .impossibleDecision(let rejection):
+            "the decision that opens the term cannot be carried out: \(rejection)"
         case .state(let fault): "\(fault)"
         }
     }
@@ -40,7 +43,7 @@ package func admit(
     _ envelope: Envelope, in context: BlockContext, to changes: inout ChangeSet,
     isVerified: (Envelope, VerifyingKey) -> Bool
 ) throws(ExecutionFault) {
-    let member = changes.member(envelope.signer)
+    let member = changes.activeMember(envelope.signer)
     let last = changes.lastSequence(of: envelope.signer)
     // A state that cannot be read says nothing of the signer, nor of the block's proposer.
     if let fault = changes.fault { throw .state(fault) }
@@ -85,6 +88,16 @@ package func execute(
     var leaves: [Digest] = []
     let interval = UInt64(context.agreement.chain.checkpointInterval)
     var isCheckpoint = context.height.value % interval == 0
+    if let opening = context.opening {
+        do throws(Rejection) {
+            try changes.open(opening.decision, height: context.height)
+        } catch {
+            if let fault = changes.fault { throw .state(fault) }
+            throw .impossibleDecision(error)
+        }
+        if let fault = changes.fault { throw .state(fault) }
+        _ = changes.commit()
+    }
     for envelope in envelopes {
         try admit(envelope, in: context, to: &changes, isVerified: isVerified)
         var sequence = WireSequenceState()

@@ -7,25 +7,89 @@ extension ChangeSet {
         value(WireMemberState.self, .members, Array(account.text.utf8))
     }
 
+    /// A member whose keys are in force.
+    package mutating func activeMember(_ account: AccountID) -> WireMemberState? {
+        member(account).flatMap { $0.endedHeight == 0 ? $0 : nil }
+    }
+
     /// Registers a member and its keys, each key for one member only.
     mutating func register(
         _ member: Member, organisation: AccountID, height: Height
     ) throws(Rejection) {
         let key = Array(member.account.text.utf8)
         guard bytes(.members, key) == nil else { throw .memberExists }
-        let keys = [member.signingKey.bytes, member.transportKey, member.voteKey?.bytes ?? []]
-            .filter { !$0.isEmpty }
-        for key in keys {
-            guard bytes(.keys, key) == nil else { throw .keyInUse }
-        }
-        guard Set(keys).count == keys.count else { throw .keyInUse }
+        try claimKeys(of: member)
         var state = WireMemberState()
         state.document = member.document
         state.organisation = organisation.text
         state.enrolledHeight = height.value
         set(.members, key, to: state)
-        for own in keys { set(.keys, own, key) }
     }
+
+    /// Gives a registered member new keys; a member that had left is back.
+    mutating func rekey(_ member: Member) throws(Rejection) {
+        guard var state = self.member(member.account) else { throw .unknownAccount }
+        try claimKeys(of: member)
+        state.document = member.document
+        state.endedHeight = 0
+        set(.members, Array(member.account.text.utf8), to: state)
+    }
+
+    /// Ends a member; its account and its keys stay taken.
+    mutating func end(_ account: AccountID, height: Height) throws(Rejection) {
+        guard var state = activeMember(account) else { throw .unknownAccount }
+        state.endedHeight = height.value
+        set(.members, Array(account.text.utf8), to: state)
+    }
+
+    /// Claims keys for one member for ever; its own earlier ones may stand in the new document.
+    private mutating func claimKeys(of member: Member) throws(Rejection) {
+        let owner = Array(member.account.text.utf8)
+        let keys = [member.signingKey.bytes, member.transportKey, member.voteKey?.bytes ?? []]
+            .filter { !$0.isEmpty }
+        for key in keys {
+            guard bytes(.keys, key).map({ $0 == owner }) ?? true else { throw .keyInUse }
+        }
+        guard Set(keys).count == keys.count else { throw .keyInUse }
+        for own in keys { set(.keys, own, owner) }
+    }
+
+    /// Does what a decision says of the members: who enters, who has new keys, who leaves.
+    ///
+    /// The opening is the cause, signed by a quorum; no money moves by it. Who has left already
+    /// stays so: the block that the term is opened on may be one that people did not know of.
+    ///
+    /// - Throws: what makes the decision impossible in this state; its block is then invalid.
+    mutating func open(_ decision: Decision, height: Height) throws(Rejection) {
+        for member in decision.members {
+            if self.member(member.account) == nil {
+                try register(member, organisation: member.account, height: height)
+            } else {
+                try rekey(member)
+            }
+        }
+        for account in decision.leaving where activeMember(account) != nil {
+            try end(account, height: height)
+        }
+        let coordinator = activeMember(decision.coordinator)?.document
+        guard let coordinator, [UInt8](coordinator.signingKey) == decision.coordinatorKey.bytes
+        else { throw .unknownAccount }
+        for voter in decision.voters.accounts {
+            guard let document = activeMember(voter)?.document,
+                [UInt8](document.voteKey) == decision.voters.keys[voter]?.bytes
+            else { throw .notAVoter }
+        }
+    }
+}
+
+/// Checks that a decision could be carried out in a state.
+///
+/// - Throws: what makes it impossible.
+package func check(
+    _ decision: Decision, on state: any StateView, at height: Height
+) throws(Rejection) {
+    var changes = ChangeSet(above: state)
+    try changes.open(decision, height: height)
 }
 
 /// `member.enrol`: a site or the coordinator enrols a reader, developer, patient or treasurer.
@@ -46,4 +110,32 @@ func enrol(
     try changes.post(
         from: ConsortiumAccount.reserve, to: ConsortiumAccount.stake(of: member.account), stake,
         rule: MoneyRule.stake, call)
+}
+
+/// `member.rekey`: new keys of a member that does not vote, signed with its old one.
+///
+/// Its organisation may not send it: whoever holds the keys holds the money. Who lost a key gets a
+/// new one by a decision of the voters.
+func rekey(
+    _ body: WireMemberRekey, _ call: Call, _ changes: inout ChangeSet
+) throws(Rejection) {
+    let member: Member
+    do {
+        member = try Member(strictly: [UInt8](body.member))
+    } catch { throw .memberMalformed }
+    try call.require(member.account.role?.votes == false, else: .notAFoundingRole)
+    try call.require(call.signer == member.account, else: .notPermitted)
+    try changes.rekey(member)
+}
+
+/// `member.revoke`: ends the keys of a member that does not vote; from itself or its organisation.
+func revoke(
+    _ body: WireMemberRevoke, _ call: Call, _ changes: inout ChangeSet
+) throws(Rejection) {
+    guard let account = AccountID(body.account) else { throw .malformedField }
+    try call.require(account.role?.votes == false, else: .notAFoundingRole)
+    guard let state = changes.activeMember(account) else { throw .unknownAccount }
+    try call.require(
+        call.signer == account || call.signer.text == state.organisation, else: .notPermitted)
+    try changes.end(account, height: call.context.height)
 }

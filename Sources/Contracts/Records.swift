@@ -51,7 +51,8 @@ private func checkReaders(
         guard let reader = AccountID(text), reader.role == .annotator,
             last.map({ $0 < reader }) ?? true
         else { throw .readersMalformed }
-        guard let member = changes.member(reader), member.organisation == call.signer.text else {
+        guard let member = changes.activeMember(reader), member.organisation == call.signer.text
+        else {
             throw .readerNotEligible
         }
         last = reader

@@ -61,6 +61,11 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case unknownWindow = 80
     case windowOpen = 81
 
+    case evidenceMalformed = 90
+    case provesNothing = 91
+    case alreadyRecorded = 92
+    case needsChain = 93
+
     package var description: String {
         switch self {
         case .notPermitted: "the signer's role does not allow this"
@@ -116,6 +121,11 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .valuesMalformed: "the round's values are malformed or name another roster"
         case .unknownWindow: "there is no such appeal window"
         case .windowOpen: "the appeal window is still open"
+        case .evidenceMalformed: "the evidence is malformed or belongs to another network"
+        case .provesNothing: "the evidence proves nothing"
+        case .alreadyRecorded: "the offence is already recorded"
+        case .needsChain:
+            "an invalid block convicts by re-execution only; check it with `tally evidence check`"
         }
     }
 }

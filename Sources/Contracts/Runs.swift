@@ -1,5 +1,5 @@
 import Cryptography
-import Ledger
+package import Ledger
 package import Wire
 
 /// Under it the newest run's number stands as a sequence.
@@ -53,7 +53,18 @@ func word(of voter: AccountID, _ hash: Digest, in words: inout [WireVoterWord]) 
 
 /// Whether a quorum of voters said the same.
 func isQuorum(for hash: Digest, in words: [WireVoterWord], _ context: BlockContext) -> Bool {
-    words.count { [UInt8]($0.hash) == hash.bytes } >= context.voters.quorum
+    words.count { [UInt8]($0.hash) == hash.bytes && isVoter($0, context.voters) }
+        >= context.voters.quorum
+}
+
+/// Whether a quorum of the voters said the same, whatever it is; who has left counts no more.
+package func hasQuorum(of voters: VoterSet, in words: [WireVoterWord]) -> Bool {
+    Dictionary(grouping: words.filter { isVoter($0, voters) }, by: \.hash)
+        .values.contains { $0.count >= voters.quorum }
+}
+
+private func isVoter(_ word: WireVoterWord, _ voters: VoterSet) -> Bool {
+    AccountID(word.voter).map { voters.keys[$0] != nil } ?? false
 }
 
 /// `run.start`: a developer or the coordinator starts a training run from initial parameters.

@@ -24,6 +24,7 @@ package enum StateTable: UInt8, CaseIterable, Hashable, Sendable {
     case supply
     case waiting
     case windows
+    case evidence
 }
 
 /// Where a value stands in the contract state; ordered by table, then by the key's bytes.

@@ -37,6 +37,11 @@ package struct VerifyingKey: Hashable, Comparable, Sendable, CustomStringConvert
     ///
     /// Bytes that are no point of the curve verify nothing.
     package func verifies(_ signature: Signature, of message: [UInt8]) -> Bool {
+        guard let memory = SignatureMemory.current else { return check(signature, of: message) }
+        return memory.isGood(self, signature, message) { check(signature, of: message) }
+    }
+
+    private func check(_ signature: Signature, of message: [UInt8]) -> Bool {
         let handle = storage.withUnsafeBytes { key in
             EVP_PKEY_new_raw_public_key(
                 EVP_PKEY_ED25519, nil, key.bindMemory(to: UInt8.self).baseAddress, key.count)

@@ -20,7 +20,7 @@ package enum AdmissionRefusal: Error, Hashable, Sendable, CustomStringConvertibl
         case .inadmissible(.badSignature): "badSignature"
         case .inadmissible(.sequenceUsed): "sequenceUsed"
         case .inadmissible(.expired): "expired"
-        case .inadmissible(.state): "stateUnreadable"
+        case .inadmissible(.state), .inadmissible(.impossibleDecision): "stateUnreadable"
         case .poolFull: "poolFull"
         case .tooShortLived: "tooShortLived"
         }
@@ -49,26 +49,37 @@ package struct Coordinator: Sendable {
     static let blockBytes = Block.maximumBytes - (256 << 10)
     static let dutiesPerBlock = 1_000
 
+    package let account: AccountID
     private let genesis: Genesis
-    private let key: SigningKey
+    /// Signs blocks and receipts.
+    package private(set) var key: SigningKey
     /// Accepted and not yet in a block, in order of arrival.
     private var pool: [Envelope] = []
     private var poolIDs: Set<Digest> = []
     /// The coordinator's own transactions; they are signed when a block is built.
     private var own: [WireTransaction] = []
-    private var votes: [AccountID: Signature] = [:]
-    private var certificate: Certificate?
-    private var proposed: Block?
+    private var proposed: Proposal?
 
-    package init(genesis: Genesis, key: SigningKey) {
+    /// A block that was proposed, and the votes for it.
+    private struct Proposal {
+        let block: Block
+        /// From each of these sets a quorum must vote for it.
+        let sets: [VoterSet]
+        var entries: Set<Certificate.Entry> = []
+        var counted: [Set<AccountID>]
+        var certificate: Certificate?
+    }
+
+    package init(genesis: Genesis, account: AccountID, key: SigningKey) {
         self.genesis = genesis
+        self.account = account
         self.key = key
     }
 
-    /// The block that stands at the height after the head's parent and waits for votes.
-    package var proposal: Block? { proposed }
+    /// The newest block that it proposed.
+    package var proposal: Block? { proposed?.block }
     /// The certificate of the newest proposal, once a quorum voted.
-    package var newestCertificate: Certificate? { certificate }
+    package var newestCertificate: Certificate? { proposed?.certificate }
 
     /// Whether an envelope waits in the pool.
     package func holds(_ envelope: Digest) -> Bool { poolIDs.contains(envelope) }
@@ -79,16 +90,16 @@ package struct Coordinator: Sendable {
     ) throws(AdmissionRefusal) {
         let waitingBytes = pool.reduce(envelope.bytes.count) { $0 + $1.bytes.count }
         let ownWaiting = pool.count { $0.signer == envelope.signer }
-        guard waitingBytes <= Self.poolBytes, ownWaiting < Self.poolPerSigner else {
-            throw .poolFull
-        }
-        let promised = replica.head.height
-            .advanced(by: UInt64(genesis.agreement.chain.inclusionPromise))
+        let promise = replica.rules.agreement.chain.inclusionPromise
+        guard waitingBytes <= Self.waitingLimit(promise: promise),
+            ownWaiting < Self.poolPerSigner
+        else { throw .poolFull }
+        let promised = replica.head.height.advanced(by: UInt64(promise))
         guard envelope.header.notAfterHeight >= promised.value else {
             throw .tooShortLived(notAfter: envelope.header.notAfterHeight, needed: promised)
         }
         var changes = ChangeSet(above: replica.headState)
-        let context = replica.context(at: replica.head.height.next)
+        let context = replica.nextContext
         var verifier = replica
         do {
             try Contracts.admit(envelope, in: context, to: &changes) { envelope, key in
@@ -106,9 +117,26 @@ package struct Coordinator: Sendable {
         }
     }
 
+    /// Bytes that may wait so that the last of them still stands in a block as promised.
+    ///
+    /// A block takes the oldest until the next one does not fit, so never less than this by more
+    /// than one envelope.
+    private static func waitingLimit(promise: UInt32) -> Int {
+        let (bytes, overflow) = (blockBytes - 2 * Envelope.maximumBytes)
+            .multipliedReportingOverflow(by: Int(promise))
+        return overflow ? poolBytes : min(poolBytes, bytes)
+    }
+
+    /// Lets an envelope wait for a block.
+    ///
+    /// One that a term change took out of a block stands before its signer's later ones: ordered
+    /// after them its sequence would be used.
     package mutating func keep(_ envelope: Envelope) {
         guard poolIDs.insert(envelope.id).inserted else { return }
-        pool.append(envelope)
+        let later = pool.firstIndex {
+            $0.signer == envelope.signer && $0.header.sequence > envelope.header.sequence
+        }
+        pool.insert(envelope, at: later ?? pool.endIndex)
     }
 
     /// Queues the coordinator's own transactions for the next block.
@@ -123,11 +151,17 @@ package struct Coordinator: Sendable {
         return Contracts.nextSequence(after: max(changes.lastSequence(of: signer), waiting))
     }
 
-    /// Takes a block that was proposed before a restart.
-    package mutating func resume(_ block: Block) {
-        proposed = block
-        votes = [:]
-        certificate = nil
+    /// Signs with another key of its own from now on: the one that a decision names.
+    package mutating func use(_ key: SigningKey) { self.key = key }
+
+    /// Whether this is the coordinator of the head's term.
+    package func isInOffice(above replica: Replica) -> Bool {
+        replica.rules.coordinator == account && replica.rules.coordinatorKey == key.verifyingKey
+    }
+
+    /// Takes a block that it proposed, now or before a restart, and waits for the votes it needs.
+    package mutating func resume(_ block: Block, needing sets: [VoterSet]) {
+        proposed = Proposal(block: block, sets: sets, counted: sets.map { _ in [] })
         drop(block.envelopes)
     }
 
@@ -135,22 +169,34 @@ package struct Coordinator: Sendable {
     ///
     /// - Returns: whether this vote completed the certificate.
     package mutating func count(_ vote: Vote) throws(VoteFault) -> Bool {
-        guard let proposed, vote.slot == proposed.slot, vote.block == proposed.hash else {
-            return false
+        guard var proposal = proposed, vote.slot == proposal.block.slot,
+            vote.block == proposal.block.hash
+        else { return false }
+        let entry = Certificate.Entry(voter: vote.voter, signature: vote.signature)
+        guard !proposal.entries.contains(entry) else { return false }
+        try vote.verify(by: proposal.sets, network: genesis.network)
+        proposal.entries.insert(entry)
+        for (index, set) in proposal.sets.enumerated() {
+            guard let key = set.keys[vote.voter],
+                vote.isSigned(by: key, network: genesis.network)
+            else { continue }
+            proposal.counted[index].insert(vote.voter)
         }
-        guard votes[vote.voter] == nil else { return false }
-        try vote.verify(by: genesis.voters, network: genesis.network)
-        votes[vote.voter] = vote.signature
-        guard certificate == nil, votes.count >= genesis.voters.quorum else { return false }
-        certificate = Certificate(slot: vote.slot, block: vote.block, votes: votes)
-        return true
+        let isComplete = zip(proposal.sets, proposal.counted).allSatisfy { $1.count >= $0.quorum }
+        let wasComplete = proposal.certificate != nil
+        if isComplete, !wasComplete {
+            proposal.certificate = Certificate(
+                slot: vote.slot, block: vote.block, entries: proposal.entries)
+        }
+        proposed = proposal
+        return isComplete && !wasComplete
     }
 
     /// Builds the next block when it is due; the caller asks at most once a block interval.
     ///
     /// It is due when the newest one is certified and something waits: transactions, a window, or a
-    /// block with transactions that is not settled yet. A clock that was set back delays nothing:
-    /// the block's time is then one interval after its parent's.
+    /// block with transactions or an opening that is not settled yet. A clock that was set back
+    /// delays nothing: the block's time is then one interval after its parent's.
     ///
     /// - Parameters:
     ///   - replica: of the coordinator's own organisation.
@@ -161,35 +207,82 @@ package struct Coordinator: Sendable {
         above replica: inout Replica, now: UInt64
     ) throws -> Block? {
         let head = replica.head
-        if let proposed {
-            guard proposed.hash == head.hash, certificate != nil else { return nil }
+        guard isInOffice(above: replica) else { return nil }
+        if head.slot == .genesis {
+            guard proposed == nil else { return nil }
+        } else {
+            guard let proposed, proposed.block.hash == head.hash, proposed.certificate != nil
+            else { return nil }
         }
-        let interval = UInt64(genesis.agreement.chain.blockIntervalMs)
-        let earliest = head.timeMilliseconds + interval
         let height = head.height.next
         let due = try openWindows(replica)
-        let isSettling = replica.unsettled.contains { $0.block.header.transactionCount > 0 }
+        let isSettling = replica.unsettled.contains {
+            $0.block.header.transactionCount > 0 || $0.block.opening != nil
+        }
         guard !pool.isEmpty || !own.isEmpty || !due.isEmpty || isSettling else { return nil }
         let duties = due.filter { $0.height <= height.value }.compactMap(\.transaction)
-        let envelopes = try select(duties: duties, height: height, above: &replica)
-        let outcome = try replica.compute(envelopes, at: height)
+        let envelopes = try select(duties: duties, above: &replica)
+        let isFirst = head.slot == .genesis
+        return try build(
+            envelopes, above: head, rules: head.terms.newest, isFirst: isFirst, opening: nil,
+            certificate: isFirst ? nil : proposed?.certificate, replica: &replica, now: now)
+    }
+
+    /// Builds the first block of a term, which this coordinator opens.
+    ///
+    /// It holds no transaction: what waits follows in the blocks above it.
+    ///
+    /// - Parameters:
+    ///   - opening: its decision names this coordinator.
+    ///   - parent: the block with the highest certificate reported; its chain is in the replica.
+    ///   - certificate: of the parent; nil when that is genesis.
+    ///   - replica: of the coordinator's own organisation.
+    ///   - now: milliseconds since 1970.
+    /// - Returns: the block; the caller keeps it with the opening before it leaves.
+    /// - Throws: why the term cannot be opened there.
+    package mutating func open(
+        _ opening: Opening, above parent: Tip, certificate: Certificate?,
+        replica: inout Replica, now: UInt64
+    ) throws -> Block {
+        try opening.verify(
+            above: parent.slot, inForce: parent.terms.inForce, network: genesis.network)
+        for branch in replica.branches(beside: parent.hash) {
+            for envelope in branch.block.envelopes where envelope.signer != account {
+                keep(envelope)
+            }
+        }
+        let rules = parent.terms.rules(opening: opening, firstHeight: parent.height.next)
+        return try build(
+            [], above: parent, rules: rules, isFirst: true, opening: opening,
+            certificate: certificate, replica: &replica, now: now)
+    }
+
+    private func build(
+        _ envelopes: [Envelope], above parent: Tip, rules: TermRules, isFirst: Bool,
+        opening: Opening?, certificate: Certificate?, replica: inout Replica, now: UInt64
+    ) throws -> Block {
+        var terms = parent.terms
+        terms.advance(to: rules, isFirst: isFirst)
+        let outcome = try replica.compute(
+            envelopes, above: parent, terms: terms, opening: opening)
+        let interval = UInt64(rules.agreement.chain.blockIntervalMs)
         let header = BlockHeader(
-            slot: Slot(term: replica.term, height: height), previous: head.hash,
-            timeMilliseconds: max(earliest, now), proposer: genesis.coordinator.account,
+            slot: Slot(term: rules.term, height: parent.height.next), previous: parent.hash,
+            timeMilliseconds: max(parent.timeMilliseconds &+ interval, now), proposer: account,
             transactionCount: UInt32(outcome.execution.effects.count),
             logSize: outcome.log.size, logRoot: outcome.log.root,
             effectsRoot: outcome.execution.effectsRoot, stateRoot: outcome.stateRoot,
-            voters: genesis.voters.hash(network: genesis.network),
+            voters: rules.voters.hash(network: genesis.network),
             parentCertificate: certificate?.hash(network: genesis.network) ?? .zero,
-            opening: head.slot.term < replica.term ? genesis.network.digest : nil)
+            opening: isFirst ? opening?.hash ?? genesis.network.digest : nil)
         return try Block(
             header: header, envelopes: envelopes, parentCertificate: certificate,
-            network: genesis.network, key: key)
+            opening: opening, network: genesis.network, key: key)
     }
 
-    /// Moves on to a block that is durably appended.
-    package mutating func appended(_ block: Block) {
-        resume(block)
+    /// Moves on to a block that is durably appended and that the own voter has executed.
+    package mutating func appended(_ block: Block, needing sets: [VoterSet]) {
+        resume(block, needing: sets)
         own = []
     }
 
@@ -201,10 +294,10 @@ package struct Coordinator: Sendable {
 
     /// What fits into a block, oldest first, and last an envelope of the coordinator's own.
     private mutating func select(
-        duties: [WireTransaction], height: Height, above replica: inout Replica
+        duties: [WireTransaction], above replica: inout Replica
     ) throws -> [Envelope] {
         var changes = ChangeSet(above: replica.headState)
-        let context = replica.context(at: height)
+        let context = replica.nextContext
         var chosen: [Envelope] = []
         var dropped: [Envelope] = []
         var bytes = 0
@@ -235,11 +328,10 @@ package struct Coordinator: Sendable {
         drop(dropped)
         let transactions = own + duties
         guard !transactions.isEmpty else { return chosen }
-        let signer = genesis.coordinator.account
-        let last = max(changes.lastSequence(of: signer), sequences[signer] ?? 0)
+        let last = max(changes.lastSequence(of: account), sequences[account] ?? 0)
         let raw = try signedEnvelope(
-            transactions, signer: signer, sequence: Contracts.nextSequence(after: last),
-            notAfter: height,
+            transactions, signer: account, sequence: Contracts.nextSequence(after: last),
+            notAfter: context.height,
             network: genesis.network, key: key)
         chosen.append(try Envelope(strictly: raw, network: genesis.network))
         return chosen

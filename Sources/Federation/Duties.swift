@@ -21,7 +21,7 @@ package enum Duty: Hashable, Sendable {
 ///
 /// A duty is due when its transaction is valid in the next block.
 package func duties(
-    of account: AccountID, in state: any StateView, at height: Height, genesis: Genesis
+    of account: AccountID, in state: any StateView, at height: Height, rules: TermRules
 ) throws(StateFault) -> [Duty] {
     var changes = ChangeSet(above: state)
     let number = changes.newestRun()
@@ -29,26 +29,27 @@ package func duties(
     let round = changes.round(number, run.opened)
     if let fault = changes.fault { throw fault }
     let next = height.next.value
+    let isVoter = rules.voters.keys[account] != nil
     var duties: [Duty] = []
     if run.referenceRoot.isEmpty {
         guard run.isActive else { return [] }
         let hasOffered = run.offers.contains { $0.site == account.text }
-        let isOffering = next <= run.offersUntil(genesis.agreement)
+        let isOffering = next <= run.offersUntil(rules.agreement)
         if isOffering, !hasOffered, run.roster.contains(account.text) {
             duties.append(.offerReference(run: number))
         }
-        if !isOffering, run.offers.isEmpty, account == genesis.coordinator.account {
+        if !isOffering, run.offers.isEmpty, account == rules.coordinator {
             return [.stopRun(run: number)]
         }
         let isComplete = run.offers.count == run.roster.count || !isOffering
-        if isComplete, !run.offers.isEmpty,
+        if isComplete, isVoter, !run.offers.isEmpty,
             !run.reference.contains(where: { $0.voter == account.text })
         {
             duties.append(.fixReference(run: number))
         }
         return duties
     }
-    let isCoordinator = account == genesis.coordinator.account
+    let isCoordinator = account == rules.coordinator
     guard run.isActive else { return [] }
     if let round, !round.isClosed {
         let hasAnswered = round.updates.contains { $0.site == account.text }
@@ -56,11 +57,10 @@ package func duties(
             duties.append(.train(run: number, round: run.opened))
         }
         guard round.isReady(roster: run.roster, at: next) else { return duties }
-        if !round.checks.contains(where: { $0.voter == account.text }) {
+        if isVoter, !round.checks.contains(where: { $0.voter == account.text }) {
             duties.append(.checkRound(run: number, round: run.opened))
         }
-        let words = Dictionary(grouping: round.checks, by: \.hash)
-        let isAgreed = words.values.contains { $0.count >= genesis.voters.quorum }
+        let isAgreed = hasQuorum(of: rules.voters, in: round.checks)
         if isCoordinator, isAgreed { duties.append(.closeRound(run: number, round: run.opened)) }
     } else if isCoordinator, run.closed < run.rounds {
         duties.append(.openRound(run: number, round: run.closed + 1))

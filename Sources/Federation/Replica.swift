@@ -3,74 +3,36 @@ package import Cryptography
 package import Ledger
 import Wire
 
-/// Why a voter refuses a proposed block.
-package enum BlockRefusal: Error, Hashable, Sendable, CustomStringConvertible {
-    case otherBlockAtSlot(Slot)
-    case notAChild(of: Height)
-    case unknownTerm(Term)
-    case foreignProposer(AccountID)
-    case badBlock(BlockFault)
-    case wrongVoters
-    case wrongOpening
-    case badParentCertificate(VoteFault)
-    case tooEarly
-    case execution(ExecutionFault)
-    case wrongRoot(String)
-
-    package var description: String {
-        switch self {
-        case .otherBlockAtSlot(let slot): "another block is known at \(slot)"
-        case .notAChild(let height): "the block does not extend the one known at height \(height)"
-        case .unknownTerm(let term): "no opening of term \(term) is known"
-        case .foreignProposer(let account): "\(account) is not the coordinator of the term"
-        case .badBlock(let fault): "\(fault)"
-        case .wrongVoters: "the header names another voter set"
-        case .wrongOpening: "the header names an opening where none belongs, or the wrong one"
-        case .badParentCertificate(let fault): "the parent's certificate: \(fault)"
-        case .tooEarly: "the block's time is less than a block interval after its parent's"
-        case .execution(let fault): "\(fault)"
-        case .wrongRoot(let name): "re-execution gives another \(name)"
-        }
-    }
-}
-
-/// What a voter answers to a proposed block.
-package enum Verdict: Sendable {
-    case vote(Commitment)
-    /// Voted for before; the stored vote is the answer.
-    case known
-    /// Blocks in between are missing.
-    case ahead(of: Height)
-    /// The block's time is more than a minute ahead of this clock: no vote, and no evidence.
-    case withheld
-    case refused(BlockRefusal)
-}
-
 /// A voter's replica of the chain: what is settled, and executed blocks above it.
 ///
-/// The rules are those of `Protocols/settlement.md`. A block is settled once its child of the same
-/// term is certified, which a voter sees in the grandchild.
+/// The rules are those of `Protocols/settlement.md`. Above the settled block stands a small tree,
+/// for a term change may leave a branch behind; the head is the block with the highest slot.
 package struct Replica: Sendable {
     static let clockTolerance: UInt64 = 60_000
 
     package let genesis: Genesis
     package let account: AccountID
     package private(set) var settled: Tip
+    /// From the settled block to the head.
     package private(set) var unsettled: [ExecutedBlock] = []
-    private let voteKey: SigningKey
+    package private(set) var journal: Journal
+    private let voteKeys: [SigningKey]
     private let settledState: any StateView
+    /// Every executed block above the settled one, by hash.
+    private var blocks: [Digest: ExecutedBlock] = [:]
     private var tree: StateTree
     private var verified = VerifiedEnvelopes()
-    /// The newest outcome above the head, so that a coordinator executes its own block once.
-    private var newest: (envelopes: [Digest], outcome: Outcome)?
+    /// The newest outcome, so that a coordinator executes its own block once.
+    private var newest: (parent: Digest, envelopes: [Digest], outcome: Outcome)?
 
     package init(
-        genesis: Genesis, account: AccountID, voteKey: SigningKey, settled: Tip,
-        state: any StateView, tree: StateTree
+        genesis: Genesis, account: AccountID, voteKeys: [SigningKey], journal: Journal,
+        settled: Tip, state: any StateView, tree: StateTree
     ) {
         self.genesis = genesis
         self.account = account
-        self.voteKey = voteKey
+        self.voteKeys = voteKeys
+        self.journal = journal
         self.settled = settled
         settledState = state
         self.tree = tree
@@ -78,17 +40,56 @@ package struct Replica: Sendable {
 
     package var network: NetworkID { genesis.network }
     package var head: Tip { unsettled.last?.tip ?? settled }
-    package var term: Term { .first }
+    /// The rules of the head's term.
+    package var rules: TermRules { head.terms.newest }
 
     /// Contract state after the head.
-    package var headState: LayeredState {
-        LayeredState(base: settledState, layers: unsettled.map(\.execution.changes))
+    package var headState: LayeredState { state(after: unsettled) }
+
+    private func state(after path: [ExecutedBlock]) -> LayeredState {
+        LayeredState(base: settledState, layers: path.map(\.execution.changes))
     }
 
-    package func context(at height: Height) -> BlockContext {
-        BlockContext(
-            network: network, agreement: genesis.agreement, voters: genesis.voters,
-            coordinator: genesis.coordinator.account, height: height)
+    /// The settled block or an executed one above it.
+    package func tip(of hash: Digest) -> Tip? {
+        hash == settled.hash ? settled : blocks[hash]?.tip
+    }
+
+    package func block(_ hash: Digest) -> Block? { blocks[hash]?.block }
+
+    /// A block of this slot above the settled one.
+    package func block(at slot: Slot) -> Block? {
+        blocks.values.first { $0.tip.slot == slot }?.block
+    }
+
+    /// Executed blocks from the settled one to a block, which is the last; nil when it is unknown.
+    package func path(to hash: Digest) -> [ExecutedBlock]? {
+        var path: [ExecutedBlock] = []
+        var next = hash
+        while next != settled.hash {
+            guard let block = blocks[next] else { return nil }
+            path.append(block)
+            next = block.block.header.previous
+        }
+        return path.reversed()
+    }
+
+    /// Blocks of other branches than the one that ends with a block, ascending by slot.
+    package func branches(beside hash: Digest) -> [ExecutedBlock] {
+        let own = Set((path(to: hash) ?? []).map(\.tip.hash))
+        return blocks.values.filter { !own.contains($0.tip.hash) }
+            .sorted { ($0.tip.slot, $0.tip.hash) < ($1.tip.slot, $1.tip.hash) }
+    }
+
+    /// The certificate of the settled block, which a child carries.
+    package var certificateOfSettled: Certificate? {
+        if let highest = journal.highest, highest.block == settled.hash { return highest }
+        return unsettled.first?.block.parentCertificate
+    }
+
+    /// What a transaction may know in the block after the head.
+    package var nextContext: BlockContext {
+        BlockContext(network: network, terms: head.terms, height: head.height.next)
     }
 
     /// Whether the signature is good; each is checked once.
@@ -96,70 +97,75 @@ package struct Replica: Sendable {
         verified.verifies(envelope, key, network)
     }
 
-    /// Considers a proposed block and, unless something forbids it, votes.
+    // MARK: considering blocks
+
+    /// Considers a block: executes it and, unless something forbids it, votes.
     ///
-    /// The caller keeps the commitment durably before it hands out the vote.
-    package mutating func consider(_ block: Block, now: UInt64) throws(StateFault) -> Verdict {
-        if let known = knownHash(at: block.height) {
-            return known == block.hash ? .known : .refused(.otherBlockAtSlot(block.slot))
+    /// The caller keeps the commitment durably, then calls ``advance(by:)`` and hands out the votes.
+    ///
+    /// - Parameters:
+    ///   - block: whose encoding was checked.
+    ///   - certificate: of the block itself, when a quorum is known to have voted for it; then it
+    ///     is taken even where this voter gave its vote to another block.
+    ///   - now: milliseconds since 1970.
+    /// - Returns: what to do.
+    /// - Throws: a state that cannot be read.
+    package mutating func consider(
+        _ block: Block, certificate: Certificate? = nil, now: UInt64
+    ) throws(StateFault) -> Verdict {
+        guard block.height > settled.height else {
+            return block.height < settled.height || block.hash == settled.hash
+                ? .known : .refused(.otherBlockAtSlot(block.slot))
         }
-        guard block.height > settled.height else { return .known }
-        guard block.height == head.height.next else { return .ahead(of: head.height) }
-        if block.header.timeMilliseconds > now &+ Self.clockTolerance { return .withheld }
+        if blocks[block.hash] != nil { return .known }
+        guard let parent = tip(of: block.header.previous) else { return .missingParent }
         do throws(BlockRefusal) {
-            try checkHeader(block)
-            let executed = try execute(block)
-            return try .vote(vote(for: executed))
+            let rules = try termRules(of: CarriedHeader(block), above: parent, network: network)
+            var terms = parent.terms
+            terms.advance(to: rules, isFirst: block.isFirst)
+            if let certificate {
+                guard certificate.block == block.hash, certificate.slot == block.slot else {
+                    throw .badBlock(.certificateOfAnother)
+                }
+                do throws(VoteFault) {
+                    try certificate.verify(by: terms.certifying, network: network)
+                } catch { throw .badCertificate(error) }
+            } else {
+                if self.block(at: block.slot) != nil { throw .otherBlockAtSlot(block.slot) }
+                if block.header.timeMilliseconds > now &+ Self.clockTolerance { return .withheld }
+            }
+            let executed = try execute(block, above: parent, terms: terms)
+            return .commit(try commitment(to: executed, certificate: certificate))
         } catch {
             if case .execution(.state(let fault)) = error { throw fault }
             return .refused(error)
         }
     }
 
-    /// Takes back a block that was voted for before a restart.
-    package mutating func restore(_ block: Block) throws(BlockRefusal) {
-        guard block.height == head.height.next else { throw .notAChild(of: head.height) }
-        try checkHeader(block)
-        unsettled.append(try execute(block))
-        newest = nil
+    /// Takes back a block that was kept before a restart.
+    ///
+    /// - Returns: whether its parent is known; a block left behind by a term change has none.
+    @discardableResult
+    package mutating func restore(_ block: Block) throws(BlockRefusal) -> Bool {
+        guard block.height > settled.height, let parent = tip(of: block.header.previous) else {
+            return false
+        }
+        let rules = try termRules(of: CarriedHeader(block), above: parent, network: network)
+        var terms = parent.terms
+        terms.advance(to: rules, isFirst: block.isFirst)
+        add(try execute(block, above: parent, terms: terms))
+        return true
     }
 
-    private func knownHash(at height: Height) -> Digest? {
-        height == settled.height
-            ? settled.hash : unsettled.first { $0.tip.height == height }?.tip.hash
-    }
+    // MARK: execution
 
-    private func checkHeader(_ block: Block) throws(BlockRefusal) {
-        let header = block.header
-        guard header.previous == head.hash else { throw .notAChild(of: head.height) }
-        guard header.slot.term == term else { throw .unknownTerm(header.slot.term) }
-        guard header.proposer == genesis.coordinator.account else {
-            throw .foreignProposer(header.proposer)
-        }
-        do throws(BlockFault) {
-            try block.verifySignature(by: genesis.coordinator.signingKey, network: network)
-        } catch { throw .badBlock(error) }
-        guard header.voters == genesis.voters.hash(network: network) else { throw .wrongVoters }
-        let opening = head.slot.term < header.slot.term ? network.digest : nil
-        guard header.opening == opening else { throw .wrongOpening }
-        if let certificate = block.parentCertificate {
-            guard certificate.slot == head.slot else {
-                throw .badBlock(.certificateOfAnother)
-            }
-            do throws(VoteFault) {
-                try certificate.verify(by: genesis.voters, network: network)
-            } catch { throw .badParentCertificate(error) }
-        }
-        let interval = UInt64(genesis.agreement.chain.blockIntervalMs)
-        guard header.timeMilliseconds >= head.timeMilliseconds &+ interval else {
-            throw .tooEarly
-        }
-    }
-
-    private mutating func execute(_ block: Block) throws(BlockRefusal) -> ExecutedBlock {
+    private mutating func execute(
+        _ block: Block, above parent: Tip, terms: TermHistory
+    ) throws(BlockRefusal) -> ExecutedBlock {
         let outcome: Outcome
         do {
-            outcome = try compute(block.envelopes, at: block.height)
+            outcome = try compute(
+                block.envelopes, above: parent, terms: terms, opening: block.opening)
         } catch { throw .execution(error) }
         let header = block.header
         guard header.logSize == outcome.log.size, header.logRoot == outcome.log.root else {
@@ -173,63 +179,115 @@ package struct Replica: Sendable {
             block: block, execution: outcome.execution,
             tip: Tip(
                 slot: block.slot, hash: block.hash, timeMilliseconds: header.timeMilliseconds,
-                log: outcome.log))
+                log: outcome.log, terms: terms))
     }
 
-    /// What envelopes come to above the head.
+    /// What envelopes come to above a block.
     package struct Outcome: Sendable {
-        package let height: Height
         package let execution: Execution
         package let log: MerkleFrontier
         package let stateRoot: Digest
     }
 
+    /// Executes envelopes above a known block.
+    ///
+    /// - Parameters:
+    ///   - envelopes: of the block to be.
+    ///   - parent: the settled block or one above it.
+    ///   - terms: up to the block to be.
+    ///   - opening: of its term, when it is the first of a term above 1.
+    /// - Returns: what the header must state.
+    /// - Throws: why such a block cannot be.
     package mutating func compute(
-        _ envelopes: [Envelope], at height: Height
+        _ envelopes: [Envelope], above parent: Tip, terms: TermHistory, opening: Opening?
     ) throws(ExecutionFault) -> Outcome {
         let ids = envelopes.map { Digest.sha256($0.id.bytes + $0.signature.bytes) }
-        if let newest, newest.envelopes == ids, newest.outcome.height == height {
+        if let newest, newest.envelopes == ids, newest.parent == parent.hash, opening == nil {
             return newest.outcome
         }
+        let path = path(to: parent.hash) ?? []
         var verified = verified
         let network = network
         let execution = try Contracts.execute(
-            envelopes, in: context(at: height), on: headState
+            envelopes,
+            in: BlockContext(
+                network: network, terms: terms, height: parent.height.next, opening: opening),
+            on: state(after: path)
         ) { envelope, key in
             verified.verifies(envelope, key, network)
         }
         self.verified = verified
-        var log = head.log
+        var log = parent.log
         for envelope in envelopes {
             for index in envelope.transactions.indices { log.append(envelope.logLeaf(index)) }
         }
         var root = Digest.zero
         if execution.isCheckpoint {
             var tree = tree
-            let layers = unsettled.map(\.execution.changes) + [execution.changes]
+            let layers = path.map(\.execution.changes) + [execution.changes]
             for layer in layers { tree.mark(layer) }
             do {
                 _ = try tree.rehash(LayeredState(base: settledState, layers: layers))
             } catch { throw .state(error) }
             root = tree.root
         }
-        let outcome = Outcome(
-            height: height, execution: execution, log: log, stateRoot: root)
-        newest = (ids, outcome)
+        let outcome = Outcome(execution: execution, log: log, stateRoot: root)
+        newest = opening == nil ? (parent.hash, ids, outcome) : nil
         return outcome
     }
 
-    private mutating func vote(
-        for executed: ExecutedBlock
+    // MARK: voting
+
+    /// The keys of this voter that a block's certificate can count.
+    private func keys(for terms: TermHistory) -> [SigningKey] {
+        voteKeys.filter { key in
+            terms.certifying.contains { $0.keys[account] == key.verifyingKey }
+        }
+    }
+
+    /// Whether rules 1 and 2 let this voter vote for an executed block.
+    private func mayVote(for block: ExecutedBlock) -> Bool {
+        let slot = block.tip.slot
+        guard slot.term >= journal.term, journal.votes[slot] == nil else { return false }
+        let hasFirst = slot.term == journal.term && journal.firstBlock != nil
+        return !(block.block.isFirst && hasFirst)
+    }
+
+    /// The votes of this voter for a block that it voted for before; signing again gives the same.
+    package func votes(for hash: Digest) -> [Vote] {
+        guard let block = blocks[hash], journal.votes[block.tip.slot] == hash else { return [] }
+        return (try? sign(block)) ?? []
+    }
+
+    private func sign(_ block: ExecutedBlock) throws -> [Vote] {
+        try keys(for: block.tip.terms).map { key in
+            try Vote(
+                voter: account, slot: block.tip.slot, block: block.tip.hash, network: network,
+                key: key)
+        }
+    }
+
+    private func commitment(
+        to executed: ExecutedBlock, certificate: Certificate?
     ) throws(BlockRefusal) -> Commitment {
-        let vote: Vote
-        do {
-            vote = try Vote(
-                voter: account, slot: executed.tip.slot, block: executed.tip.hash,
-                network: network, key: voteKey)
-        } catch { throw .execution(.state(StateFault("signing a vote: \(error)"))) }
-        // The block carries its parent's certificate, so the grandparent is settled.
-        let settledNow = Array(unsettled.dropLast())
+        var journal = journal
+        for known in [executed.block.parentCertificate, certificate] {
+            journal.raise(to: known)
+        }
+        var votes: [Vote] = []
+        if mayVote(for: executed) {
+            do {
+                votes = try sign(executed)
+            } catch { throw .execution(.state(StateFault("signing a vote: \(error)"))) }
+        }
+        if !votes.isEmpty {
+            journal.vote(for: executed.tip, isFirst: executed.block.isFirst)
+        }
+        let settledNow = settledBlocks(by: executed)
+        let dropped = settledNow.last.map { outside($0, executed) } ?? []
+        if let newest = settledNow.last {
+            journal.votes = journal.votes.filter { $0.key.height > newest.tip.height }
+        }
         var tree = tree
         var rehashed: [UInt16: Digest] = [:]
         let layers = settledNow.map(\.execution.changes)
@@ -241,20 +299,105 @@ package struct Replica: Sendable {
             } catch { throw .execution(.state(error)) }
         }
         return Commitment(
-            block: executed, vote: vote, highest: executed.block.parentCertificate,
-            settled: settledNow, rehashed: rehashed, tree: tree)
+            block: executed, votes: votes, journal: journal, settled: settledNow,
+            dropped: dropped, rehashed: rehashed, tree: tree)
+    }
+
+    /// What a block shows to be settled: it carries its parent's certificate, and a parent that is
+    /// no first block settles everything below itself.
+    private func settledBlocks(by executed: ExecutedBlock) -> [ExecutedBlock] {
+        guard let path = path(to: executed.block.header.previous), let parent = path.last,
+            !parent.block.isFirst
+        else { return [] }
+        return path.dropLast()
+    }
+
+    /// Blocks that cannot follow a settled one.
+    private func outside(_ settled: ExecutedBlock, _ newest: ExecutedBlock) -> [ExecutedBlock] {
+        let chain = Set((path(to: newest.block.header.previous) ?? []).map(\.tip.hash))
+        return blocks.values.filter { block in
+            guard !chain.contains(block.tip.hash) else { return false }
+            let path = path(to: block.tip.hash) ?? []
+            return !path.contains { $0.tip.hash == settled.tip.hash }
+        }.sorted { ($0.tip.slot, $0.tip.hash) < ($1.tip.slot, $1.tip.hash) }
     }
 
     /// Moves on once a commitment is durable.
     package mutating func advance(by commitment: Commitment) {
+        journal = commitment.journal
         if let newest = commitment.settled.last {
+            for block in commitment.settled + commitment.dropped {
+                blocks[block.tip.hash] = nil
+                verified.forget(block.block.envelopes)
+            }
             settled = newest.tip
-            unsettled.removeFirst(commitment.settled.count)
-            for block in commitment.settled { verified.forget(block.block.envelopes) }
             tree = commitment.tree
         }
-        unsettled.append(commitment.block)
+        add(commitment.block)
+    }
+
+    private mutating func add(_ block: ExecutedBlock) {
+        blocks[block.tip.hash] = block
         newest = nil
+        let highest = blocks.values.max { ($0.tip.slot, $0.tip.hash) < ($1.tip.slot, $1.tip.hash) }
+        unsettled = highest.flatMap { path(to: $0.tip.hash) } ?? []
+    }
+
+    /// Takes note of a certificate of a known block, such as the one that completes a proposal.
+    package mutating func learn(_ certificate: Certificate) {
+        guard blocks[certificate.block]?.tip.slot == certificate.slot else { return }
+        journal.raise(to: certificate)
+    }
+
+    // MARK: terms
+
+    /// Signs a status: this voter votes below the decision's term no more.
+    ///
+    /// The caller keeps the commitment durably, then calls ``advance(by:)-(StatusCommitment)``.
+    package func status(for decision: Decision) throws(StatusRefusal) -> StatusCommitment {
+        guard decision.term > journal.term else { throw .promised(journal.term) }
+        if let highest = journal.highest, highest.slot.term >= decision.term {
+            throw .certified(highest.slot)
+        }
+        let sets = (blocks.values.map(\.tip) + [settled]).flatMap(\.terms.inForce)
+        let keys = voteKeys.filter { key in
+            sets.contains { $0.keys[account] == key.verifyingKey }
+        }
+        guard !keys.isEmpty else { throw .noKey }
+        var journal = journal
+        journal.term = decision.term
+        journal.firstBlock = nil
+        var statuses: [Status] = []
+        for key in keys {
+            do {
+                statuses.append(
+                    try Status(
+                        decision: decision, lastVote: journal.lastVote, highest: journal.highest,
+                        voter: account, network: network, key: key))
+            } catch { throw .signing("\(error)") }
+        }
+        return StatusCommitment(
+            statuses: statuses, certificate: journal.highest, journal: journal)
+    }
+
+    package mutating func advance(by commitment: StatusCommitment) {
+        journal = commitment.journal
+    }
+}
+
+extension Journal {
+    /// Takes a verified certificate if it is higher.
+    package mutating func raise(to certificate: Certificate?) {
+        guard let certificate, certificate.slot > highest?.slot ?? .genesis else { return }
+        highest = certificate
+    }
+
+    fileprivate mutating func vote(for tip: Tip, isFirst: Bool) {
+        if tip.slot.term > term { firstBlock = nil }
+        term = max(term, tip.slot.term)
+        lastVote = tip.slot
+        if isFirst { firstBlock = tip.hash }
+        votes[tip.slot] = tip.hash
     }
 }
 

@@ -12,6 +12,8 @@ package enum BlockFault: Error, Hashable, Sendable, CustomStringConvertible {
     case wrongCount(stated: UInt32, found: Int)
     case badCertificate(VoteFault)
     case certificateOfAnother
+    case badOpening(TermFault)
+    case openingOfAnother
     case badSignature
 
     package var description: String {
@@ -29,6 +31,8 @@ package enum BlockFault: Error, Hashable, Sendable, CustomStringConvertible {
         case .badCertificate(let fault): "the certificate that the block carries: \(fault)"
         case .certificateOfAnother:
             "the certificate that the block carries is not that of its parent"
+        case .badOpening(let fault): "the opening that the block carries: \(fault)"
+        case .openingOfAnother: "the opening that the block carries is not the one its header names"
         case .badSignature: "the coordinator's signature is not good"
         }
     }
@@ -69,7 +73,7 @@ package struct BlockHeader: Hashable, Sendable {
         self.opening = opening
     }
 
-    fileprivate init(strictly bytes: [UInt8], network: NetworkID) throws(BlockFault) {
+    package init(strictly bytes: [UInt8], network: NetworkID) throws(BlockFault) {
         let wire: WireBlockHeader
         do { wire = try WireBlockHeader(strictly: bytes) } catch { throw .malformed(error) }
         guard wire.version == 1 else { throw .unknownVersion(wire.version) }
@@ -111,6 +115,24 @@ package struct BlockHeader: Hashable, Sendable {
     }
 }
 
+/// The opening that a block carries; nil in term 1, which the genesis document opens.
+private func openingCarried(
+    by wire: WireBlock, _ header: BlockHeader, network: NetworkID
+) throws(BlockFault) -> Opening? {
+    var opening: Opening?
+    if !wire.opening.isEmpty {
+        do {
+            opening = try Opening(strictly: [UInt8](wire.opening), network: network)
+        } catch { throw .badOpening(error) }
+    }
+    let isGenesisOpening = header.slot == Slot(term: .first, height: Height(1))
+    guard header.opening == (isGenesisOpening ? network.digest : opening?.hash),
+        opening?.decision.term ?? header.slot.term == header.slot.term,
+        !isGenesisOpening || opening == nil
+    else { throw .openingOfAnother }
+    return opening
+}
+
 /// A proposed block: header, the coordinator's signature, envelopes, its parent's certificate.
 package struct Block: Hashable, Sendable {
     package static let maximumBytes = 4 << 20
@@ -123,18 +145,23 @@ package struct Block: Hashable, Sendable {
     package let envelopes: [Envelope]
     /// Nil at height 1, whose parent is certified by definition.
     package let parentCertificate: Certificate?
+    /// Of the first block of a term above 1.
+    package let opening: Opening?
 
     package var slot: Slot { header.slot }
     package var height: Height { header.slot.height }
+    /// Whether it is the first block of its term.
+    package var isFirst: Bool { header.opening != nil }
 
     /// Signs a header over its envelopes.
     package init(
         header: BlockHeader, envelopes: [Envelope], parentCertificate: Certificate?,
-        network: NetworkID, key: SigningKey
+        opening: Opening? = nil, network: NetworkID, key: SigningKey
     ) throws {
         self.header = header
         self.envelopes = envelopes
         self.parentCertificate = parentCertificate
+        self.opening = opening
         headerBytes = header.encoded(network: network)
         hash = payloadHash(.block, network: network, headerBytes)
         signature = try key.sign(payload(.block, network: network, headerBytes))
@@ -143,6 +170,7 @@ package struct Block: Hashable, Sendable {
         wire.signature = data(signature.bytes)
         wire.envelopes = envelopes.map { data($0.bytes) }
         wire.parentCertificate = data(parentCertificate?.bytes ?? [])
+        wire.opening = data(opening?.bytes ?? [])
         bytes = wire.encoded()
     }
 
@@ -177,6 +205,7 @@ package struct Block: Hashable, Sendable {
             (parentCertificate == nil) == (header.slot.height.value == 1),
             parentCertificate?.block ?? header.previous == header.previous
         else { throw .certificateOfAnother }
+        opening = try openingCarried(by: wire, header, network: network)
         self.bytes = bytes
         hash = payloadHash(.block, network: network, headerBytes)
     }

@@ -49,7 +49,8 @@ package struct Envelope: Hashable, Sendable {
     package let signature: Signature
     package let transactions: [WireTransaction]
     package let transactionBytes: [[UInt8]]
-    private let headerBytes: [UInt8]
+    /// What the signature covers.
+    package let headerBytes: [UInt8]
 
     package init(strictly bytes: [UInt8], network: NetworkID) throws(EnvelopeFault) {
         guard bytes.count <= Self.maximumBytes else { throw .tooLarge(bytes: bytes.count) }
@@ -99,8 +100,13 @@ package struct Envelope: Hashable, Sendable {
 
     /// The leaf of a transaction in the ledger's log: envelope id ‖ u32be(index) ‖ transaction.
     package func logLeaf(_ index: Int) -> Digest {
-        leafHash(id.bytes + bigEndian(UInt32(index)) + transactionBytes[index])
+        Ledger.logLeaf(id, UInt32(index), transactionBytes[index])
     }
+}
+
+/// The leaf of a transaction in the log: envelope id ‖ u32be(index) ‖ transaction.
+package func logLeaf(_ envelope: Digest, _ index: UInt32, _ transaction: [UInt8]) -> Digest {
+    leafHash(envelope.bytes + bigEndian(index) + transaction)
 }
 
 /// Signs transactions as one envelope.

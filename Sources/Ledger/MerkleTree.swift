@@ -158,3 +158,51 @@ package func verifiesConsistency(
     }
     return last == 0 && old == oldRoot && new == newRoot
 }
+
+/// The audit path of one leaf, collected while the leaves pass by.
+///
+/// A log has millions of leaves; they are never all in memory, only the roots of the complete
+/// subtrees so far.
+package struct InclusionPath: Sendable {
+    private struct Node {
+        let root: Digest
+        let holdsLeaf: Bool
+    }
+
+    private let index: UInt64
+    /// Leaves that passed.
+    package private(set) var size: UInt64 = 0
+    private var peaks: [Node] = []
+    private var siblings: [Digest] = []
+
+    /// - Parameter index: of the leaf whose path is wanted.
+    package init(of index: UInt64) { self.index = index }
+
+    package mutating func append(_ leaf: Digest) {
+        var node = Node(root: leaf, holdsLeaf: size == index)
+        var rest = size
+        while rest & 1 == 1, let left = peaks.popLast() {
+            node = join(left, node)
+            rest >>= 1
+        }
+        peaks.append(node)
+        size += 1
+    }
+
+    private mutating func join(_ left: Node, _ right: Node) -> Node {
+        if left.holdsLeaf { siblings.append(right.root) }
+        if right.holdsLeaf { siblings.append(left.root) }
+        return Node(
+            root: nodeHash(left.root, right.root), holdsLeaf: left.holdsLeaf || right.holdsLeaf)
+    }
+
+    /// The path to the root over all leaves that passed.
+    ///
+    /// - Returns: nil when the leaf was not among them.
+    package func path() -> (path: [Digest], root: Digest)? {
+        var walk = self
+        guard index < size, var node = walk.peaks.popLast() else { return nil }
+        for left in walk.peaks.reversed() { node = walk.join(left, node) }
+        return (walk.siblings, node.root)
+    }
+}

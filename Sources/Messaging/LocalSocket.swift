@@ -1,7 +1,7 @@
 import Glibc
 
 /// The checks around a Unix domain socket, which libzmq does not make.
-enum LocalSocket {
+package enum LocalSocket {
     /// `sockaddr_un` holds 108 bytes, the last of them zero.
     static let longestPath = 107
 
@@ -12,7 +12,7 @@ enum LocalSocket {
     }
 
     /// Whether a process listens at the path; the file alone may be left from a killed one.
-    static func isServed(_ path: String) -> Bool {
+    package static func isServed(_ path: String) -> Bool {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }

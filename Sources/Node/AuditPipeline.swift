@@ -11,12 +11,12 @@ final class AuditPipeline: @unchecked Sendable {
     // `condition` guards everything but `audit`, which belongs to whoever set `isExecuting`, and to
     // the caller once the threads are gone.
     private let condition = NSCondition()
-    private let genesis: Genesis
+    private let network: NetworkID
     private var audit: ChainAudit
     private var isExecuting = false
     private var keys: [AccountID: VerifyingKey]
 
-    private var stored: [Int: StoredBlock] = [:]
+    private var stored: [Int: (block: StoredBlock, terms: TermPlace)] = [:]
     private var prepared: [Int: PreparedBlock] = [:]
     private var audited: [Int: AuditedBlock] = [:]
     private var submitted = 0
@@ -27,7 +27,7 @@ final class AuditPipeline: @unchecked Sendable {
     private var running = 0
 
     init(genesis: Genesis) {
-        self.genesis = genesis
+        network = genesis.network
         audit = ChainAudit(genesis: genesis)
         keys = Dictionary(
             genesis.members.map { ($0.account, $0.signingKey) },
@@ -43,9 +43,10 @@ final class AuditPipeline: @unchecked Sendable {
     /// Blocks handed in and not yet taken.
     var underWay: Int { condition.withLock { submitted - taken } }
 
-    func submit(_ block: StoredBlock) {
+    /// Hands in the next block and where it stands among the terms.
+    func submit(_ block: StoredBlock, at terms: TermPlace) {
         condition.withLock {
-            stored[submitted] = block
+            stored[submitted] = (block, terms)
             submitted += 1
             condition.broadcast()
         }
@@ -85,13 +86,16 @@ final class AuditPipeline: @unchecked Sendable {
                 audited[executed] = result
                 executed += 1
                 condition.broadcast()
-            } else if let block = stored.removeValue(forKey: preparing) {
+            } else if let next = stored.removeValue(forKey: preparing) {
                 let (number, keys) = (preparing, keys)
                 preparing += 1
                 condition.unlock()
-                let result = Replay.prepared(block, genesis: genesis) { keys[$0] }
+                let result = Replay.prepared(
+                    next.block, at: next.terms, network: network
+                ) { keys[$0] }
                 condition.lock()
                 self.keys.merge(result.enrolled) { known, _ in known }
+                self.keys.merge(result.renewed) { _, new in new }
                 prepared[number] = result
                 condition.broadcast()
             } else {

@@ -34,6 +34,7 @@ package struct BlobServer: Sendable {
 
     private let maximum: UInt64
     private let receives: Bool
+    private let failed: @Sendable (StorageError) -> Void
     private let receiver: BlobReceiver
     private let reader: BlobReader
 
@@ -41,9 +42,14 @@ package struct BlobServer: Sendable {
     ///   - store: where blobs are; no other process receives into it.
     ///   - maximum: the longest blob that is taken, in bytes.
     ///   - receives: whether blobs are taken at all.
-    package init(store: BlobStore, maximum: UInt64, receives: Bool) {
+    ///   - failed: told that the disk failed and that the node must stop.
+    package init(
+        store: BlobStore, maximum: UInt64, receives: Bool,
+        failed: @escaping @Sendable (StorageError) -> Void = { _ in }
+    ) {
         self.maximum = maximum
         self.receives = receives
+        self.failed = failed
         receiver = BlobReceiver(store)
         reader = BlobReader(store)
     }
@@ -110,6 +116,9 @@ package struct BlobServer: Sendable {
             return try await body(digest)
         } catch let error as BlobError {
             return Self.refusal(BlobRefusal(error), error.description)
+        } catch let error as StorageError {
+            failed(error)
+            return Self.refusal(.storageFailed, error.description)
         } catch let other as OtherSize {
             return Self.refusal(.blobInTransfer, other.description)
         } catch {

@@ -20,30 +20,31 @@ struct DutyFailure: Error, CustomStringConvertible {
 /// done again with the same result, so a crash in the middle costs time only.
 actor DutyWorker {
     private let executor = QueueExecutor(label: "tally.duties")
-    private let genesis: Genesis
     private let account: AccountID
     private let state: SQLiteState
     private let blobs: BlobStore
     private let patients: PatientStore?
     private let contentKey: [UInt8]
     private let logger: Logger
-    /// To the coordinator; nil at the coordinator itself, which has every blob.
-    private let client: RequestClient?
+    private let links: PeerLinks
+    private let store: LedgerStore
     private var coalitions: CoalitionFiles
     private var references: [UInt32: AssembledReference] = [:]
+    /// The newest run and its closed rounds, when all blobs of the chain were last seen here.
+    private var complete: (run: UInt32, closed: UInt32)?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     init(
         home: Home, store: LedgerStore, blobs: BlobStore, patients: PatientStore?,
-        account: AccountID, client: RequestClient?, logger: Logger
+        account: AccountID, links: PeerLinks, logger: Logger
     ) throws {
-        genesis = store.genesis
         state = SQLiteState(store)
         self.account = account
         self.blobs = blobs
         self.patients = patients
-        self.client = client
+        self.links = links
+        self.store = store
         self.logger = logger
         contentKey = try home.contentKey()
         coalitions = try CoalitionFiles(folder: home.cache)
@@ -72,6 +73,11 @@ actor DutyWorker {
         return run
     }
 
+    /// The agreement that was in force when a run started.
+    private func agreement(of run: WireRunState) throws -> WireAgreement {
+        try store.terms().rules(at: Height(run.startedHeight)).agreement
+    }
+
     private func round(_ run: UInt32, _ number: UInt32) throws -> WireRoundState {
         var changes = ChangeSet(above: state)
         let round = changes.round(run, number)
@@ -86,13 +92,14 @@ actor DutyWorker {
 
     private func offerReference(_ number: UInt32) async throws -> [WireTransaction] {
         let run = try run(number)
+        let rule = try agreement(of: run).training
         var changes = ChangeSet(above: state)
         var records = WireReferenceRecords()
         for held in try patients?.records() ?? [] where !held.isTraining {
             guard
                 let usable = try? usableRecord(
-                    held.item, of: account, use: .evaluation, openedAt: run.startedHeight,
-                    genesis.agreement.training, in: &changes)
+                    held.item, of: account, use: .evaluation, openedAt: run.startedHeight, rule,
+                    in: &changes)
             else { continue }
             var record = WireReferenceRecord()
             record.item = held.item.text
@@ -118,7 +125,7 @@ actor DutyWorker {
         for offer in run.offers { try await fetch([UInt8](offer.records)) }
         let blobs = blobs
         let assembled = try assembleReference(
-            run, agreement: genesis.agreement, state: state, contentKey: contentKey,
+            run, agreement: try agreement(of: run), state: state, contentKey: contentKey,
             blob: { try blobs.read($0) })
         for (site, reason) in assembled.refused {
             logger.warning(
@@ -138,7 +145,7 @@ actor DutyWorker {
     private func fixReference(_ number: UInt32) async throws -> [WireTransaction] {
         let assembled = try await reference(try run(number))
         guard assembled.count > 0 else {
-            return account == genesis.coordinator.account ? [stop(number)] : []
+            return links.isCoordinator ? [stop(number)] : []
         }
         var transaction = WireTransaction()
         transaction.referenceFix.run = number
@@ -169,7 +176,7 @@ actor DutyWorker {
 
     private func train(_ number: UInt32, _ roundNumber: UInt32) async throws -> [WireTransaction] {
         let round = try round(number, roundNumber)
-        let rule = genesis.agreement.training
+        let rule = try agreement(of: try run(number)).training
         guard let patients, let trainer = trainer(of: rule), let base = Digest(round.baseModel)
         else { return [] }
         try await fetch(base.bytes)
@@ -231,7 +238,7 @@ actor DutyWorker {
         let reference = try await reference(run)
         let blobs = blobs
         let checker = try RoundChecker(
-            agreement: genesis.agreement, state: state, blob: { try blobs.read($0) })
+            agreement: try agreement(of: run), state: state, blob: { try blobs.read($0) })
         let result = try checker.check(
             run, round: roundNumber, reference: reference.set, models: &coalitions)
         _ = try blobs.put(result.model)
@@ -265,22 +272,51 @@ actor DutyWorker {
 
     // MARK: blobs
 
+    /// Fetches what the chain names and this site has not: a round may have closed without it.
+    func fetchMissing() async throws {
+        var changes = ChangeSet(above: state)
+        let run = changes.newestRun()
+        let closed = changes.run(run)?.closed ?? 0
+        if let fault = changes.fault { throw fault }
+        if let complete, complete == (run, closed) { return }
+        for blob in try namedBlobs(in: state) where !blobs.contains(blob.digest) {
+            do { try await fetch(blob.digest.bytes) } catch let refusal as DutyFailure {
+                logger.warning(
+                    "a blob of the chain is not to be had here",
+                    metadata: ["blob": "\(blob.name)", "reason": "\(refusal)"])
+            }
+        }
+        complete = (run, closed)
+    }
+
+    /// Uploads to the coordinator, which every voter can fetch from.
     private func send(_ digest: Digest) async throws {
-        guard let client else { return }
+        guard !links.isCoordinator else { return }
+        guard let client = links.coordinator else { throw Gateway.Refusal.coordinatorUnreachable }
         try await upload(digest, from: blobs, via: client, progress: { _, _ in })
     }
 
+    /// Fetches a blob from the coordinator, else from whoever else has it.
     private func fetch(_ bytes: [UInt8]) async throws {
         guard let digest = Digest(bytes) else {
             throw DutyFailure(description: "a blob has a malformed name")
         }
         guard !blobs.contains(digest) else { return }
-        guard let client else {
-            throw DutyFailure(description: "blob \(digest) was not uploaded yet")
+        var reasons: [String] = []
+        for (account, client) in links.others {
+            do {
+                return try await download(
+                    digest, into: blobs, via: client, maximum: NodeLimits.blobBytes,
+                    progress: { _, _ in })
+            } catch let error as StorageError {
+                throw error
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch { reasons.append("\(account): \(error)") }
         }
-        try await download(
-            digest, into: blobs, via: client, maximum: NodeLimits.blobBytes,
-            progress: { _, _ in })
+        throw DutyFailure(
+            description:
+                "blob \(digest) is nowhere to be had yet (\(reasons.joined(separator: "; ")))")
     }
 }
 

@@ -12,10 +12,8 @@ struct Gateway: Sendable {
     let core: NodeCore
     let blobs: BlobServer
     let reports: ReportDesk
-    /// To the coordinator; nil at the coordinator itself.
-    let uplink: RequestClient?
-    /// Of a site alone.
-    let submitter: Submitter?
+    let uplink: Uplink
+    let submitter: Submitter
     let desk: PatientDesk?
     /// Told when the ledger file failed: the node must stop.
     let failure: Failure
@@ -76,9 +74,9 @@ struct Gateway: Sendable {
         guard case .member(let text) = peer else { return }
         switch request {
         case .status, .submit, .envelopeStatus, .nextSequence, .query: return
-        case .nextBlock, .vote, .blobOffer, .blobChunk, .blobRead:
+        case .nextBlock, .block, .vote, .exchange, .blobOffer, .blobChunk, .blobRead:
             guard AccountID(text)?.role?.votes == true else { throw Refusal.notPermitted(text) }
-        case .consent, .records, .contribute, .runStart, .runStop, .patient:
+        case .consent, .records, .contribute, .runStart, .runStop, .patient, .ballot:
             throw Refusal.notPermitted(text)
         }
     }
@@ -89,10 +87,17 @@ struct Gateway: Sendable {
         var response = WireResponse()
         switch request {
         case .status: response.status = await core.status()
-        case .submit(let body): response.receipt = try await submit([UInt8](body.envelope))
+        case .submit(let body):
+            response.receipt = try await uplink.submit([UInt8](body.envelope))
         case .nextBlock(let body):
-            let block = try await core.block(after: Height(body.height))
-            response.block.block = data(block ?? [])
+            guard let hash = Digest(body.hash) else { throw Refusal.malformed }
+            response.block = try await core.block(after: Height(body.height), hash: hash)
+        case .block(let body):
+            guard let hash = Digest(body.hash) else { throw Refusal.malformed }
+            response.block = await core.block(hash)
+        case .exchange(let body):
+            try await core.learn(from: body)
+            response.exchange = try await core.exchange()
         case .vote(let body):
             try await count([UInt8](body.vote), from: peer)
             response.done = WireDone()
@@ -106,8 +111,9 @@ struct Gateway: Sendable {
         case .query(let body):
             var asker: AccountID?
             if case .member(let text) = peer { asker = AccountID(text) }
-            response.report.json = data(
-                try await reports.answer(body.report, body.arguments, asker: asker))
+            let answer = try await reports.answer(body.report, body.arguments, asker: asker)
+            response.report.json = data(answer.json)
+            response.report.proof = data(answer.proof)
         default: try await respondLocally(to: request, &response)
         }
         return response
@@ -126,6 +132,11 @@ struct Gateway: Sendable {
             }
         case .runStart(let body): transactions = try await core.runStart(rounds: body.rounds)
         case .runStop: transactions = try await core.runStop()
+        case .ballot(let body):
+            try await core.take(
+                decision: [UInt8](body.decision), isBallot: !body.proposeOnly)
+            response.done = WireDone()
+            return
         case .patient(let body):
             response.patient.pseudonym = data(try siteDesk().pseudonym(of: body.patient))
             return
@@ -144,13 +155,8 @@ struct Gateway: Sendable {
     /// Signs with this node's key and hands in.
     func contribute(_ transactions: [WireTransaction]) async throws -> [Digest] {
         guard !transactions.isEmpty else { return [] }
-        if let submitter { return try await submitter.submit(transactions) }
-        return [try await core.contribute(transactions)]
-    }
-
-    private func submit(_ envelope: [UInt8]) async throws -> WireReceipt {
-        if let uplink { return try await uplink.submit(envelope) }
-        return try await core.submit(envelope)
+        if uplink.links.isCoordinator { return [try await core.contribute(transactions)] }
+        return try await submitter.submit(transactions)
     }
 
     private func count(_ vote: [UInt8], from peer: Peer) async throws {
@@ -163,8 +169,10 @@ struct Gateway: Sendable {
     private func status(of envelope: [UInt8]) async throws -> WireEnvelopeStatus {
         guard let id = Digest(envelope) else { throw Refusal.malformed }
         let own = try await core.status(of: id)
-        guard own.stage == Stage.unknown.rawValue, let uplink else { return own }
-        var elsewhere = try await uplink.status(of: id)
+        guard own.stage == Stage.unknown.rawValue, let client = uplink.links.coordinator else {
+            return own
+        }
+        var elsewhere = try await client.status(of: id)
         // Settled is what this replica has settled; until then it is certified at most.
         if elsewhere.stage == Stage.settled.rawValue {
             elsewhere.stage = Stage.certified.rawValue
@@ -174,8 +182,31 @@ struct Gateway: Sendable {
 
     private func nextSequence(_ text: String) async throws -> WireNextSequence {
         guard let account = AccountID(text) else { throw Refusal.malformed }
-        if let uplink { return try await uplink.nextSequence(of: account) }
-        return await core.nextSequence(of: account)
+        return try await uplink.nextSequence(of: account)
+    }
+}
+
+/// The way to the coordinator, which may be this node itself.
+struct Uplink: EnvelopeSink {
+    let core: NodeCore
+    let links: PeerLinks
+
+    func nextSequence(of account: AccountID) async throws -> WireNextSequence {
+        if links.isCoordinator { return await core.nextSequence(of: account) }
+        return try await client().nextSequence(of: account)
+    }
+
+    /// Hands an envelope in and keeps it until it is settled, for a coordinator may be lost.
+    func submit(_ envelope: [UInt8]) async throws -> WireReceipt {
+        if links.isCoordinator { return try await core.submit(envelope) }
+        let receipt = try await client().submit(envelope)
+        try await core.keep(envelope, receipt: receipt)
+        return receipt
+    }
+
+    private func client() throws -> RequestClient {
+        guard let client = links.coordinator else { throw Gateway.Refusal.coordinatorUnreachable }
+        return client
     }
 }
 
@@ -188,7 +219,14 @@ actor ReportDesk {
 
     init(_ reporter: Reporter) { self.reporter = reporter }
 
-    func answer(_ report: String, _ arguments: [String], asker: AccountID?) throws -> [UInt8] {
-        try reporter.answer(report: report, arguments: arguments, asker: asker)
+    /// A report; a balance for a member comes with a proof of its newest posting.
+    func answer(
+        _ report: String, _ arguments: [String], asker: AccountID?
+    ) throws -> (json: [UInt8], proof: [UInt8]) {
+        let json = try reporter.answer(report: report, arguments: arguments, asker: asker)
+        guard report == ReportName.balance.rawValue, let asker else { return (json, []) }
+        let account = arguments.first.flatMap { AccountID($0) } ?? asker
+        let proof = try Prover(reporter.store).proof(ofNewestPosting: account)
+        return (json, proof?.bytes ?? [])
     }
 }

@@ -31,9 +31,11 @@ package enum HomeError: Error, Hashable, Sendable, CustomStringConvertible {
 package struct KeyRing: Sendable {
     package let account: AccountID
     package let signing: SigningKey
-    /// Of voters only.
-    package let vote: SigningKey?
+    /// Of voters only: the present one, and during a change the one to come.
+    package let voteKeys: [SigningKey]
     package let transport: TransportKey
+    /// The signing key of the other set, during a change of keys.
+    package let next: SigningKey?
 }
 
 /// A member's folder: `keys/`, `genesis.tally`, and on a node `ledger.sqlite` and `blobs/`.
@@ -118,6 +120,21 @@ package struct Home: Sendable {
         guard !exists(keys + "/sign.pem") else { throw HomeError.exists(file: keys + "/sign.pem") }
         guard !exists(document) else { throw HomeError.exists(file: document) }
         try makeFolders()
+        if account.role == .site {
+            try write(
+                try SealingKey.generate().bytes, to: keys + "/patients.key", secret: true)
+        }
+        let signed = try writeKeys(
+            of: account, endpoint: endpoint, in: keys, passphrase: passphrase
+        ) { try write($0, to: document, secret: false) }
+        return (document, try Member(strictly: signed))
+    }
+
+    /// Makes keys in a folder; the signing key comes last, so that who has it has everything else.
+    private func writeKeys(
+        of account: AccountID, endpoint: String, in folder: String, passphrase: String?,
+        document: ([UInt8]) throws -> Void
+    ) throws -> [UInt8] {
         let signing = try SigningKey.generate()
         let vote = account.role?.votes == true ? try SigningKey.generate() : nil
         let transport = try TransportKey.generate()
@@ -126,21 +143,69 @@ package struct Home: Sendable {
             endpoint: endpoint)
         if let vote {
             try write(
-                Array(try vote.pem(passphrase: passphrase).utf8), to: keys + "/vote.pem",
+                Array(try vote.pem(passphrase: passphrase).utf8), to: folder + "/vote.pem",
                 secret: true)
         }
         try write(
-            Array(try transport.pem(passphrase: passphrase).utf8), to: keys + "/transport.pem",
+            Array(try transport.pem(passphrase: passphrase).utf8), to: folder + "/transport.pem",
             secret: true)
-        if account.role == .site {
-            try write(
-                try SealingKey.generate().bytes, to: keys + "/patients.key", secret: true)
-        }
-        try write(signed, to: document, secret: false)
-        // Last, so that a home with a signing key has everything else.
+        try document(signed)
         try write(
-            Array(try signing.pem(passphrase: passphrase).utf8), to: keys + "/sign.pem",
+            Array(try signing.pem(passphrase: passphrase).utf8), to: folder + "/sign.pem",
             secret: true)
+        return signed
+    }
+
+    /// Makes the keys that are to take the place of the present ones.
+    ///
+    /// - Parameter passphrase: for the key files; nil for none.
+    /// - Returns: the public document, `NAME.next-member`, also kept beside the keys.
+    /// - Throws: ``HomeError``.
+    package func makeNextKeys(passphrase: String?) throws -> (file: String, member: Member) {
+        let own = try member()
+        let document = "\(path)/\(own.account.name).next-member"
+        guard !exists(nextKeys + "/sign.pem") else {
+            throw HomeError.exists(file: nextKeys + "/sign.pem")
+        }
+        try FileManager.default.createDirectory(
+            atPath: nextKeys, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+        let signed = try writeKeys(
+            of: own.account, endpoint: own.endpoint, in: nextKeys, passphrase: passphrase
+        ) {
+            try write($0, to: nextKeys + "/next.member", secret: false)
+            try write($0, to: document, secret: false)
+        }
+        return (document, try Member(strictly: signed))
+    }
+
+    /// Gives up the vote key for ever and makes another one, since what it signed may be lost.
+    ///
+    /// - Parameter passphrase: of the key files.
+    /// - Returns: the public document with the new vote key.
+    /// - Throws: ``HomeError``; a worker that is running is one.
+    package func declareRestored(passphrase: String?) throws -> (file: String, member: Member) {
+        let lock = try HomeLock(self)
+        defer { withExtendedLifetime(lock) {} }
+        let own = try member()
+        let document = "\(path)/\(own.account.name).member"
+        func pem(_ name: String) throws -> String {
+            String(
+                decoding: try readSecret("\(keys)/\(name).pem", remedy: "restore the home's keys"),
+                as: UTF8.self)
+        }
+        let signing = try SigningKey(pem: pem("sign"), passphrase: passphrase)
+        let transport = try TransportKey(pem: pem("transport"), passphrase: passphrase)
+        let vote = try SigningKey.generate()
+        let signed = try signedMember(
+            account: own.account, signing: signing, vote: vote, transport: transport.publicKey,
+            endpoint: own.endpoint)
+        // The old key goes first: whatever happens then, it never votes again.
+        try FileManager.default.removeItem(atPath: keys + "/vote.pem")
+        try write(
+            Array(try vote.pem(passphrase: passphrase).utf8), to: keys + "/vote.pem", secret: true)
+        try FileManager.default.removeItem(atPath: document)
+        try write(signed, to: document, secret: false)
         return (document, try Member(strictly: signed))
     }
 
@@ -156,11 +221,35 @@ package struct Home: Sendable {
         return try Member(strictly: bytes)
     }
 
-    package func keyRing(passphrase: String?) throws -> KeyRing {
-        let member = try member()
+    /// The keys of this home.
+    ///
+    /// After `tally key rotate` there are two sets: `keys/` and `keys/next/`. The next one takes the
+    /// place of the present one once the chain lists it.
+    ///
+    /// - Parameters:
+    ///   - passphrase: of the key files; nil when they have none.
+    ///   - listed: the signing key that the chain lists for this account; nil when it lists none.
+    /// - Returns: the keys to sign and connect with, and every vote key that may be needed.
+    /// - Throws: ``HomeError``, or what is wrong with a key file.
+    package func keyRing(passphrase: String?, listed: [UInt8]? = nil) throws -> KeyRing {
+        let present = try keySet(keys, member(), passphrase)
+        guard exists(nextKeys + "/sign.pem") else { return present }
+        let next = try keySet(nextKeys, nextMember(), passphrase)
+        let isNext = listed == next.signing.verifyingKey.bytes
+        let (chosen, other) = isNext ? (next, present) : (present, next)
+        let known = chosen.voteKeys.map(\.verifyingKey)
+        return KeyRing(
+            account: chosen.account, signing: chosen.signing,
+            voteKeys: chosen.voteKeys + other.voteKeys.filter { !known.contains($0.verifyingKey) },
+            transport: chosen.transport, next: other.signing)
+    }
+
+    private func keySet(
+        _ folder: String, _ member: Member, _ passphrase: String?
+    ) throws -> KeyRing {
         let remedy = "make keys with `tally key new`"
         func pem(_ name: String) throws -> String {
-            String(decoding: try readSecret("\(keys)/\(name).pem", remedy: remedy), as: UTF8.self)
+            String(decoding: try readSecret("\(folder)/\(name).pem", remedy: remedy), as: UTF8.self)
         }
         let signing = try SigningKey(pem: pem("sign"), passphrase: passphrase)
         let transport = try TransportKey(pem: pem("transport"), passphrase: passphrase)
@@ -168,9 +257,18 @@ package struct Home: Sendable {
             member.voteKey == nil ? nil : try SigningKey(pem: pem("vote"), passphrase: passphrase)
         guard signing.verifyingKey == member.signingKey, transport.publicKey == member.transportKey,
             vote?.verifyingKey == member.voteKey
-        else { throw HomeError.foreign("the keys in \(keys) are not those of \(member.account)") }
+        else { throw HomeError.foreign("the keys in \(folder) are not those of \(member.account)") }
         return KeyRing(
-            account: member.account, signing: signing, vote: vote, transport: transport)
+            account: member.account, signing: signing, voteKeys: vote.map { [$0] } ?? [],
+            transport: transport, next: nil)
+    }
+
+    package var nextKeys: String { keys + "/next" }
+
+    /// The member document of the keys to come.
+    package func nextMember() throws -> Member {
+        let remedy = "make new keys with `tally key rotate`"
+        return try Member(strictly: try read(nextKeys + "/next.member", remedy: remedy))
     }
 
     package func patientsKey() throws -> SealingKey {

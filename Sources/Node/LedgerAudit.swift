@@ -13,10 +13,15 @@ struct WalkedLedger {
     let keys: [AccountID: VerifyingKey]
     /// Ids of all settled envelopes.
     let envelopes: Set<Digest>
-    /// Whose votes the file holds.
-    var voters: Set<AccountID>
-    /// Votes above the settled blocks, by height, and what else there is of them.
-    var votes: VoteRows
+    /// Ids of envelopes that this node, as coordinator, must have accepted.
+    let accepted: Set<Digest>
+    /// What was found of this node's votes, and those above the settled blocks.
+    var votes: VoteAudit
+    let statuses: [StatusRow]
+    /// Up to the newest settled block.
+    let terms: TermWalk
+    let settledHeight: Height
+    let settledHash: Digest
     let postings: Int64
 }
 
@@ -31,11 +36,14 @@ struct LedgerAudit {
 
     let genesis: Genesis
     let rows: LedgerRows
+    /// Whose home it is, when it can be told.
+    let home: HomeVoter?
     private(set) var findings = Findings()
 
-    init(genesis: Genesis, rows: LedgerRows) {
+    init(genesis: Genesis, rows: LedgerRows, home: HomeVoter?) {
         self.genesis = genesis
         self.rows = rows
+        self.home = home
     }
 
     /// Walks all settled blocks; ``findings`` then holds what was found.
@@ -47,7 +55,12 @@ struct LedgerAudit {
         let pipeline = AuditPipeline(genesis: genesis)
         var effects = RowCheck(try rows.rows(of: .effects))
         var postings = RowCheck(try rows.rows(of: .postings))
-        var votes = VoteRows(try rows.rows(of: .votes))
+        let statuses = try statusRows(rows, &findings)
+        let named = statuses.compactMap { row in row.status.lastVote.map { ($0, row.place) } }
+        var votes = VoteAudit(
+            try rows.rows(of: .votes), network: genesis.network, home: home,
+            named: Dictionary(named, uniquingKeysWith: { first, _ in first }))
+        var terms = TermWalk(genesis: genesis)
         var envelopes = EnvelopeRows(try rows.rows(of: .envelopes))
         var result = Collected()
         var bytes: [Int] = []
@@ -57,20 +70,22 @@ struct LedgerAudit {
                 let height = UInt64(clamping: row.first?.integer ?? 0)
                 let own = envelopes.take(height: height, &findings)
                 var block = storedBlock(row, height, own)
-                block.vote = votes.take(height: height, &findings)
-                pipeline.submit(block)
+                let place = terms.take(block)
+                let slot = Slot(term: place.rules.term, height: Height(height))
+                block.vote = votes.take(at: slot, &findings)
+                pipeline.submit(block, at: place)
                 bytes.append(own.reduce(0) { $0 + $1.content.count })
                 while pipeline.underWay > Self.window || bytes.reduce(0, +) > Self.windowBytes,
                     let audited = pipeline.next()
                 {
                     bytes.removeFirst()
-                    compare(audited, &effects, &postings, &result)
+                    compare(audited, &effects, &postings, &votes, &result)
                     progress(audited.height)
                 }
             }
         } catch { findings.add("table blocks", "\(error)") }
         while let audited = pipeline.next() {
-            compare(audited, &effects, &postings, &result)
+            compare(audited, &effects, &postings, &votes, &result)
             progress(audited.height)
         }
         let (audit, keys) = pipeline.finish()
@@ -83,13 +98,15 @@ struct LedgerAudit {
             postings.finish(&findings)
         }
         return WalkedLedger(
-            audit: audit, keys: keys, envelopes: result.envelopes, voters: result.voters,
-            votes: votes, postings: result.postings)
+            audit: audit, keys: keys, envelopes: result.envelopes,
+            accepted: result.accepted, votes: votes, statuses: statuses, terms: terms,
+            settledHeight: Height(audit.height), settledHash: audit.hash,
+            postings: result.postings)
     }
 
     private struct Collected {
         var envelopes: Set<Digest> = []
-        var voters: Set<AccountID> = []
+        var accepted: Set<Digest> = []
         var postings: Int64 = 0
     }
 
@@ -100,6 +117,7 @@ struct LedgerAudit {
         StoredBlock(
             place: "table blocks, height \(height)", height: height, header: row[2].bytes ?? [],
             signature: row[3].bytes ?? [], certificate: row[4].bytes ?? [],
+            opening: row[6].bytes ?? [],
             columns: StoredBlock.Columns(
                 hash: row[1].bytes ?? [], firstIndex: row[5].integer ?? -1),
             envelopes: envelopes)
@@ -108,10 +126,16 @@ struct LedgerAudit {
     /// Compares the rows that a block's execution must have left.
     private mutating func compare(
         _ block: AuditedBlock, _ effects: inout RowCheck, _ postings: inout RowCheck,
-        _ result: inout Collected
+        _ votes: inout VoteAudit, _ result: inout Collected
     ) {
         result.envelopes.formUnion(block.envelopeIDs)
-        if let voter = block.voter { result.voters.insert(voter) }
+        votes.note(block, &findings)
+        // What waited when a later term opened came from the blocks that it dropped, too.
+        if block.slot.term == .first, case .given(let voter) = block.vote,
+            voter == home?.account, voter == block.terms.rules.coordinator
+        {
+            result.accepted.formUnion(block.acceptedIDs)
+        }
         guard let expected = block.effects else { return }
         for (offset, effect) in expected.enumerated() {
             let index = block.firstIndex + UInt64(offset)
@@ -168,9 +192,9 @@ private struct EnvelopeRows {
             let belongs = isOf(height, row)
             guard belongs || waiting.count > 1 && isOf(height, waiting[1]) else { break }
             let number = row[0].integer ?? 0
-            if number != last + 1 {
+            if number != last &+ 1 {
                 findings.add(
-                    "table envelopes, row \(number)", "column id: it should be \(last + 1)")
+                    "table envelopes, row \(number)", "column id: it should be \(last &+ 1)")
             }
             last = number
             result.append(
@@ -198,53 +222,5 @@ private struct EnvelopeRows {
             waiting.removeFirst()
             fill(1, &findings)
         }
-    }
-}
-
-/// This node's votes, handed out height by height; there is one term yet.
-struct VoteRows {
-    private let rows: StoredRows
-    private var waiting: [StoredValue]?
-    private var isReadable = true
-
-    init(_ rows: StoredRows) { self.rows = rows }
-
-    private mutating func peek(_ findings: inout Findings) -> [StoredValue]? {
-        if waiting == nil, isReadable {
-            do { waiting = try rows.next() } catch { findings.add("table votes", "\(error)") }
-            isReadable = waiting != nil
-        }
-        return waiting
-    }
-
-    mutating func take(
-        height: UInt64, _ findings: inout Findings
-    ) -> StoredBlock.StoredVote? {
-        let wanted = (Term.first.value, height)
-        while let row = peek(&findings) {
-            let found = (
-                UInt64(clamping: row[0].integer ?? 0), UInt64(clamping: row[1].integer ?? 0)
-            )
-            guard found >= wanted else {
-                report(row, &findings)
-                continue
-            }
-            guard found == wanted else { return nil }
-            waiting = nil
-            return StoredBlock.StoredVote(
-                isFirst: row[2] == .integer(1), content: row[3].bytes ?? [])
-        }
-        return nil
-    }
-
-    mutating func finish(_ findings: inout Findings) {
-        while let row = peek(&findings) { report(row, &findings) }
-    }
-
-    private mutating func report(_ row: [StoredValue], _ findings: inout Findings) {
-        waiting = nil
-        findings.add(
-            "table votes, term \(row[0].shown), height \(row[1].shown)",
-            "this node keeps no block there")
     }
 }

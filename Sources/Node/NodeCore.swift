@@ -20,36 +20,39 @@ package actor NodeCore {
     package nonisolated let wakeUps: AsyncStream<Void>
 
     private let executor = QueueExecutor(label: "tally.ledger")
-    private let store: LedgerStore
+    let store: LedgerStore
     private let blobs: BlobStore
-    private let keys: KeyRing
-    private let clock: @Sendable () -> UInt64
+    let keys: KeyRing
+    let clock: @Sendable () -> UInt64
     private let settled: AsyncStream<Height>.Continuation
     private let wake: AsyncStream<Void>.Continuation
-    private var replica: Replica
-    private var coordinator: Coordinator?
+    var replica: Replica
+    var coordinator: Coordinator?
+    /// What members told each other of terms to come.
+    var desk = TermDesk()
     private var isStopping = false
     private var lastProposal: ContinuousClock.Instant?
     /// A proposal that a crash left without a vote.
     private var unfinished: Block?
     private var contributors: [CheckedContinuation<Digest, any Error>] = []
     /// Raised when the registry of members changed.
-    private var membersChanged = true
+    var membersChanged = true
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
     }
 
     /// Opens a node's replica where it stopped; the clock gives milliseconds since 1970 UTC.
+    ///
+    /// A node whose vote key no voter set lists follows without voting: a new site before the
+    /// decision that brings it in, or one that was restored from a backup.
     package init(
         store: LedgerStore, blobs: BlobStore, keys: KeyRing, clock: @escaping @Sendable () -> UInt64
     ) throws {
         let genesis = store.genesis
-        guard let voteKey = keys.vote, genesis.voters.keys[keys.account] == voteKey.verifyingKey
-        else {
+        guard keys.account.role?.votes == true else {
             throw HomeError.foreign(
-                "\(keys.account) is no voter of this network; only sites and the coordinator run "
-                    + "a node")
+                "\(keys.account) is no voter; only sites and coordinators run a node")
         }
         self.store = store
         self.blobs = blobs
@@ -60,21 +63,32 @@ package actor NodeCore {
         (settlements, settled) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         (wakeUps, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         var replica = Replica(
-            genesis: genesis, account: keys.account, voteKey: voteKey, settled: try store.tip(),
-            state: SQLiteState(store), tree: try store.stateTree())
+            genesis: genesis, account: keys.account, voteKeys: keys.voteKeys,
+            journal: try store.journal(), settled: try store.tip(), state: SQLiteState(store),
+            tree: try store.stateTree())
         for block in try store.pendingBlocks() { try replica.restore(block) }
         self.replica = replica
-        guard keys.account == genesis.coordinator.account else { return }
-        var coordinator = Coordinator(genesis: genesis, key: keys.signing)
+        for decision in try store.decisions(above: replica.rules.term) {
+            desk.add(decision)
+            for ballot in try store.ballots(for: decision.hash) { desk.add(ballot) }
+        }
+        for report in try store.statusReports() { desk.add(report) }
+        guard keys.account.role == .coordinator else { return }
+        let office = [keys.signing, keys.next].compactMap { $0 }
+            .first { $0.verifyingKey == replica.rules.coordinatorKey }
+        var coordinator = Coordinator(
+            genesis: genesis, account: keys.account, key: office ?? keys.signing)
         for envelope in try store.waitingEnvelopes() where !replica.holds(envelope.id) {
             coordinator.keep(envelope)
         }
-        if let head = replica.unsettled.last?.block {
-            coordinator.resume(head)
-            if let vote = try store.vote(at: head.slot) { _ = try coordinator.count(vote) }
+        if let head = replica.unsettled.last, head.block.header.proposer == account {
+            coordinator.resume(head.block, needing: head.tip.terms.certifying)
+            for vote in replica.votes(for: head.tip.hash) { _ = try coordinator.count(vote) }
         }
         self.coordinator = coordinator
-        unfinished = try store.proposals().first { $0.height == replica.head.height.next }
+        unfinished = try store.proposals().first {
+            replica.block($0.hash) == nil && replica.tip(of: $0.header.previous) != nil
+        }
     }
 
     // MARK: what others ask
@@ -85,7 +99,7 @@ package actor NodeCore {
 
     /// Keeps the parameters that every run of the agreement starts from.
     func keepInitialModel() throws -> Digest {
-        try blobs.put(try initialModel(of: genesis.agreement.training))
+        try blobs.put(try initialModel(of: replica.rules.agreement.training))
     }
 
     /// Has the coordinator look whether a block is due.
@@ -95,35 +109,74 @@ package actor NodeCore {
         var status = WireStatusResponse()
         status.network = data(genesis.network.digest.bytes)
         status.account = account.text
-        status.term = replica.term.value
+        status.term = replica.rules.term.value
         status.headHeight = replica.head.height.value
         status.settledHeight = replica.settled.height.value
         status.headHash = data(replica.head.hash.bytes)
         return status
     }
 
-    /// The block after a height, whatever its stage; nil when there is none yet.
-    package func block(after height: Height) throws -> [UInt8]? {
+    /// The block after another one, whatever its stage.
+    package func block(after height: Height, hash: Digest) throws -> WireBlockResponse {
+        var response = WireBlockResponse()
         let next = height.next
-        if next <= replica.settled.height { return try store.block(at: next)?.bytes }
-        return replica.unsettled.first { $0.block.height == next }?.block.bytes
+        let known: Digest?
+        if height <= replica.settled.height {
+            known = try store.hash(at: height)
+        } else {
+            known = replica.unsettled.first { $0.tip.height == height }?.tip.hash
+        }
+        guard known == hash else {
+            // A branch that a term change left behind may be the higher one.
+            response.otherBranch = known != nil || height > replica.head.height
+            return response
+        }
+        if next <= replica.settled.height {
+            response.block = data(try store.block(at: next)?.bytes ?? [])
+        } else if let block = replica.unsettled.first(where: { $0.tip.height == next }) {
+            response.block = data(block.block.bytes)
+            response.certificate = data(certificate(of: block.tip.hash)?.bytes ?? [])
+        }
+        return response
+    }
+
+    /// A block above the settled one, of whatever branch.
+    package func block(_ hash: Digest) -> WireBlockResponse {
+        var response = WireBlockResponse()
+        response.block = data(replica.block(hash)?.bytes ?? [])
+        response.certificate = data(certificate(of: hash)?.bytes ?? [])
+        return response
+    }
+
+    private func certificate(of hash: Digest) -> Certificate? {
+        if let highest = replica.journal.highest, highest.block == hash { return highest }
+        return replica.unsettled.first { $0.block.header.previous == hash }?
+            .block.parentCertificate
     }
 
     package func duties() throws -> [Duty] {
         try Federation.duties(
-            of: account, in: SQLiteState(store), at: replica.settled.height, genesis: genesis)
+            of: account, in: SQLiteState(store), at: replica.settled.height,
+            rules: replica.settled.terms.newest)
     }
 
     /// CURVE keys and accounts of all members, when they changed since the last call.
-    package func changedMembers() throws -> [[UInt8]: String]? {
+    ///
+    /// Whoever a decision brings in that most voters are for is let in before its term opens, for
+    /// it must catch up, and a new coordinator collect statuses.
+    package func changedMembers() throws -> MemberDirectory? {
         guard membersChanged else { return nil }
         membersChanged = false
-        var allowed: [[UInt8]: String] = [:]
+        var directory = MemberDirectory()
         for entry in try SQLiteState(store).entries(in: .members, prefix: [], limit: .max) {
             let member = try WireMemberState(strictly: entry.value)
-            allowed[[UInt8](member.document.transportKey)] = member.document.account
+            guard member.endedHeight == 0 else { continue }
+            directory.add(member.document)
         }
-        return allowed
+        for decision in supportedDecisions() {
+            for member in decision.members { directory.add(member.document) }
+        }
+        return directory
     }
 
     /// Where an envelope stands, and what its transactions came to.
@@ -156,38 +209,47 @@ package actor NodeCore {
 
     // MARK: voting
 
-    /// Considers a proposed block.
+    /// What came of a block that another node sent.
+    package enum Considered: Sendable {
+        /// This node's votes, durable before they are returned; none when it follows only.
+        case executed([Vote])
+        case known([Vote])
+        case missingParent
+        case withheld
+    }
+
+    /// Considers a block.
     ///
-    /// - Returns: this node's vote, durable before it is returned; nil when it withholds one.
+    /// - Parameters:
+    ///   - bytes: of the block.
+    ///   - certificate: bytes of its certificate; empty when the sender knows none.
+    /// - Returns: what came of it.
     /// - Throws: ``BlockRefusal`` for a block that breaks a rule.
-    package func consider(_ bytes: [UInt8]) throws -> Vote? {
+    package func consider(_ bytes: [UInt8], certificate: [UInt8] = []) throws -> Considered {
         let block: Block
         do {
             block = try Block(strictly: bytes, network: genesis.network)
         } catch { throw BlockRefusal.badBlock(error) }
-        return try consider(block)
+        let known = certificate.isEmpty ? nil : try? Certificate(strictly: certificate)
+        return try consider(block, certificate: known)
     }
 
-    /// The stored vote for the head, for a coordinator that may have lost it.
-    package func voteForHead() throws -> Vote? {
-        replica.unsettled.isEmpty ? nil : try store.vote(at: replica.head.slot)
-    }
+    /// The votes for the head, for a coordinator that may have lost them.
+    package func votesForHead() -> [Vote] { replica.votes(for: replica.head.hash) }
 
-    private func consider(_ block: Block) throws -> Vote? {
-        switch try replica.consider(block, now: clock()) {
-        case .vote(let commitment):
+    func consider(_ block: Block, certificate: Certificate? = nil) throws -> Considered {
+        switch try replica.consider(block, certificate: certificate, now: clock()) {
+        case .commit(let commitment):
+            let before = replica.settled.terms.newest
             try store.commit(commitment)
             replica.advance(by: commitment)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
+            if replica.settled.terms.newest != before { membersChanged = true }
             if let newest = commitment.settled.last { settled.yield(newest.tip.height) }
-            return commitment.vote
-        case .known:
-            let vote = try store.vote(at: block.slot)
-            guard vote?.block == block.hash else {
-                throw BlockRefusal.otherBlockAtSlot(block.slot)
-            }
-            return vote
-        case .ahead, .withheld: return nil
+            return .executed(commitment.votes)
+        case .known: return .known(replica.votes(for: block.hash))
+        case .missingParent: return .missingParent
+        case .withheld: return .withheld
         case .refused(let refusal): throw refusal
         }
     }
@@ -198,25 +260,33 @@ package actor NodeCore {
     ///
     /// The same envelope again gets the first receipt.
     package func submit(_ bytes: [UInt8]) throws -> WireReceipt {
-        guard var coordinator else {
+        guard var coordinator, coordinator.isInOffice(above: replica) else {
             throw HomeError.foreign("\(account) is not the coordinator")
         }
         let envelope: Envelope
         do {
             envelope = try Envelope(strictly: bytes, network: genesis.network)
         } catch { throw AdmissionRefusal.malformed(error) }
-        if let receipt = try store.receipt(of: envelope.id) { return receipt }
+        if let receipt = try store.receipt(of: envelope.id), isOwn(receipt) { return receipt }
         try requireBlobs(of: envelope)
         try coordinator.admit(envelope, above: &replica)
         let receipt = try Receipt(
             envelope: envelope.id, acceptedAfter: replica.head.height,
-            promise: UInt64(genesis.agreement.chain.inclusionPromise), network: genesis.network,
-            key: keys.signing)
-        try store.accept(envelope, receipt: receipt)
+            block: replica.head.hash,
+            promise: UInt64(replica.rules.agreement.chain.inclusionPromise),
+            network: genesis.network, key: coordinator.key)
+        try store.accept(envelope, receipt: receipt.wire.encoded())
         coordinator.keep(envelope)
         self.coordinator = coordinator
         wake.yield()
         return receipt.wire
+    }
+
+    /// Whether this coordinator gave a receipt, and not one before it.
+    private func isOwn(_ receipt: WireReceipt) -> Bool {
+        [keys.signing, keys.next].compactMap { $0 }.contains {
+            Receipt(receipt, coordinator: $0.verifyingKey, network: genesis.network) != nil
+        }
     }
 
     /// Refuses what names a blob that is not here: no voter could check such an update, and the
@@ -239,7 +309,7 @@ package actor NodeCore {
     ///
     /// - Returns: the id of the envelope, once its block is durable.
     package func contribute(_ transactions: [WireTransaction]) async throws -> Digest {
-        guard coordinator != nil else {
+        guard let coordinator, coordinator.isInOffice(above: replica) else {
             throw HomeError.foreign("\(account) is not the coordinator")
         }
         let size = transactions.reduce(0) { $0 + $1.encoded().count }
@@ -247,15 +317,20 @@ package actor NodeCore {
             throw AdmissionRefusal.malformed(.tooLarge(bytes: size))
         }
         guard !isStopping else { throw Self.stopping }
-        coordinator?.contribute(transactions)
+        self.coordinator?.contribute(transactions)
         wake.yield()
         return try await withCheckedThrowingContinuation { contributors.append($0) }
     }
 
     /// Counts a vote for the newest proposal.
     package func count(_ bytes: [UInt8]) throws {
-        let vote = try Vote(strictly: bytes)
-        if try coordinator?.count(vote) == true { wake.yield() }
+        try count(try Vote(strictly: bytes))
+    }
+
+    private func count(_ vote: Vote) throws {
+        guard try coordinator?.count(vote) == true else { return }
+        if let certificate = coordinator?.newestCertificate { replica.learn(certificate) }
+        wake.yield()
     }
 
     /// Proposes the next block when it is due; the coordinator's organisation votes first.
@@ -266,30 +341,46 @@ package actor NodeCore {
         if let block = unfinished {
             // Appended before a crash: it is repeated, never replaced.
             unfinished = nil
-            coordinator.resume(block)
-            self.coordinator = coordinator
-            try voteForOwn(block)
-            return block.height
+            return try place(block)
         }
-        let interval = Duration.milliseconds(genesis.agreement.chain.blockIntervalMs)
+        if let block = try opening(by: &coordinator) {
+            self.coordinator = coordinator
+            return try append(block)
+        }
+        let interval = Duration.milliseconds(replica.rules.agreement.chain.blockIntervalMs)
         if let lastProposal, ContinuousClock.now - lastProposal < interval { return nil }
         let proposal = try coordinator.propose(above: &replica, now: clock())
         self.coordinator = coordinator
         guard let block = proposal else { return nil }
+        return try append(block)
+    }
+
+    private func append(_ block: Block) throws -> Height? {
         guard try store.append(block) else {
-            throw HomeError.foreign("another block stands at height \(block.height)")
+            throw HomeError.foreign("another block stands at \(block.slot)")
         }
-        self.coordinator?.appended(block)
+        return try place(block)
+    }
+
+    /// Executes an appended block, votes for it, and waits for the others' votes.
+    ///
+    /// A clock that was set back makes this voter withhold its vote; it is tried again.
+    private func place(_ block: Block) throws -> Height? {
+        let votes: [Vote]
+        switch try consider(block) {
+        case .executed(let own), .known(let own): votes = own
+        case .missingParent, .withheld:
+            unfinished = block
+            return nil
+        }
+        guard let tip = replica.tip(of: block.hash) else { return nil }
+        coordinator?.appended(block, needing: tip.terms.certifying)
         lastProposal = .now
-        try voteForOwn(block)
+        for vote in votes { try count(vote) }
         let own = block.envelopes.last { $0.signer == account }?.id ?? block.hash
         for contributor in contributors { contributor.resume(returning: own) }
         contributors = []
         return block.height
-    }
-
-    private func voteForOwn(_ block: Block) throws {
-        if let vote = try consider(block), try coordinator?.count(vote) == true { wake.yield() }
     }
 
     /// Tells everybody who waits for the next block that there will be none.
@@ -312,7 +403,9 @@ package actor NodeCore {
 }
 
 extension ExecutedBlock {
-    var changesMembers: Bool { execution.changes.keys.contains { $0.table == .members } }
+    var changesMembers: Bool {
+        execution.changes.keys.contains { $0.table == .members }
+    }
 }
 
 extension Replica {

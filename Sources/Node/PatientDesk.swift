@@ -13,7 +13,8 @@ struct DeskRefusal: Error, CustomStringConvertible {
 /// Turns a hospital's rows into transactions: patients become pseudonyms, records content tags.
 struct PatientDesk: Sendable {
     let site: AccountID
-    let agreement: WireAgreement
+    /// In force at the moment.
+    let agreement: @Sendable () throws -> WireAgreement
     let patients: PatientStore
     let contentKey: [UInt8]
 
@@ -48,10 +49,11 @@ struct PatientDesk: Sendable {
     }
 
     func records(_ request: WireRecordsRequest) throws -> [WireTransaction] {
-        guard request.features == agreement.training.features else {
+        let features = try agreement().training.features
+        guard request.features == features else {
             throw DeskRefusal(
                 description: "the features must be, in this order: "
-                    + agreement.training.features.joined(separator: ", "))
+                    + features.joined(separator: ", "))
         }
         var held: [HeldRecord] = []
         var transactions: [WireTransaction] = []

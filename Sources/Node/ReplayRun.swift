@@ -93,7 +93,7 @@ package func replay(
     var findings = Findings()
     let audit = try LedgerRows.snapshot(of: home.ledger) { rows in
         let total = rows.lastHeight
-        var walk = LedgerAudit(genesis: genesis, rows: rows)
+        var walk = LedgerAudit(genesis: genesis, rows: rows, home: nil)
         let ledger = try walk.walk {
             progress(AuditProgress(stage: .chain, done: $0, total: total))
         }
@@ -102,7 +102,7 @@ package func replay(
     }
     let blobs = home.blobs
     let training = try TrainingReplay(
-        genesis: genesis, state: audit.state, contentKey: try? home.contentKey()
+        terms: audit.terms, state: audit.state, contentKey: try? home.contentKey()
     ) { try readBlob($0, in: blobs) }
     var rounds: [ReplayReport.Round] = []
     let total = UInt64(training.roundCount)

@@ -8,7 +8,7 @@ import Wire
 extension NodeCore {
     /// What starts a run: the open period is closed first, when it can be.
     func runStart(rounds: UInt32) throws -> [WireTransaction] {
-        guard account == genesis.coordinator.account else {
+        guard account == terms.newest.coordinator else {
             throw HomeError.foreign("runs are started at the coordinator's home")
         }
         var changes = ChangeSet(above: headState)

@@ -78,6 +78,14 @@ extension RequestClient {
     }
 }
 
+/// Takes envelopes on their way to the coordinator.
+package protocol EnvelopeSink: Sendable {
+    func nextSequence(of account: AccountID) async throws -> WireNextSequence
+    func submit(_ envelope: [UInt8]) async throws -> WireReceipt
+}
+
+extension RequestClient: EnvelopeSink {}
+
 /// Signs transactions of one member and hands them to whoever forwards them to the coordinator.
 ///
 /// An actor, so that the member's sequences go out in order.
@@ -88,16 +96,16 @@ package actor Submitter {
     private let keys: KeyRing
     private let network: NetworkID
     private let validity: UInt64
-    private let client: RequestClient
+    private let sink: any EnvelopeSink
     private var lastSequence: UInt64 = 0
 
     /// Signs for a member; an envelope may wait `validity` heights to be ordered.
     package init(
-        keys: KeyRing, network: NetworkID, client: RequestClient, validity: UInt64 = 10_000
+        keys: KeyRing, network: NetworkID, sink: any EnvelopeSink, validity: UInt64 = 10_000
     ) {
         self.keys = keys
         self.network = network
-        self.client = client
+        self.sink = sink
         self.validity = validity
     }
 
@@ -113,15 +121,15 @@ package actor Submitter {
     private func submitOne(_ transactions: [WireTransaction]) async throws -> Digest {
         var attempts = 0
         while true {
-            let next = try await client.nextSequence(of: keys.account)
-            let sequence = max(next.sequence, lastSequence + 1)
+            let next = try await sink.nextSequence(of: keys.account)
+            let sequence = max(next.sequence, Contracts.nextSequence(after: lastSequence))
             let bytes = try signedEnvelope(
                 transactions, signer: keys.account, sequence: sequence,
                 notAfter: Height(next.settledHeight).advanced(by: validity), network: network,
                 key: keys.signing)
             let envelope = try Envelope(strictly: bytes, network: network)
             do {
-                _ = try await client.submit(bytes)
+                _ = try await sink.submit(bytes)
                 lastSequence = sequence
                 return envelope.id
             } catch let failure as RemoteFailure where failure.code == "sequenceUsed" {
@@ -132,7 +140,7 @@ package actor Submitter {
                 // It may have arrived: the same envelope again gets the first receipt.
                 guard case .timedOut = error, attempts == 0 else { throw error }
                 attempts += 1
-                _ = try await client.submit(bytes)
+                _ = try await sink.submit(bytes)
                 lastSequence = sequence
                 return envelope.id
             }

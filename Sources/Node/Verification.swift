@@ -128,9 +128,9 @@ private func verify(
     _ rows: LedgerRows, _ genesis: Genesis, _ home: Home, _ findings: inout Findings,
     _ counts: inout VerifiedCounts, _ progress: (AuditProgress) -> Void
 ) throws {
-    let account = (try? home.member())?.account
+    let voter = home.voter
     let total = rows.lastHeight
-    var walk = LedgerAudit(genesis: genesis, rows: rows)
+    var walk = LedgerAudit(genesis: genesis, rows: rows, home: voter)
     let ledger = try walk.walk {
         progress(AuditProgress(stage: .chain, done: $0, total: total))
     }
@@ -155,10 +155,18 @@ private func verify(
     let named = ledger.audit.isExecuting ? try namedBlobs(in: ledger.audit.state) : []
     // The audit goes on in place: a copy of the state would cost as much as the walk.
     var journal = JournalAudit(
-        genesis: genesis, rows: rows, account: account, ledger: consume ledger)
+        genesis: genesis, rows: rows, home: voter, ledger: consume ledger)
     journal.run()
     findings.add(journal.findings)
-    verifyBlobs(home, named, account ?? journal.ledger.voters.min(), &findings, &counts, progress)
+    verifyBlobs(home, named, journal.account, &findings, &counts, progress)
+}
+
+extension Home {
+    /// Whose votes its ledger holds; nil when its member document cannot be read.
+    fileprivate var voter: HomeVoter? {
+        guard let member = try? member() else { return nil }
+        return HomeVoter(account: member.account, keys: Set([member.voteKey].compactMap(\.self)))
+    }
 }
 
 private func verifyBlobs(

@@ -12,7 +12,13 @@ package struct AuditedBlock: Sendable {
     /// Nil when the block could not be executed.
     package let effects: [WireEffect]?
     package let envelopeIDs: [Digest]
-    package let voter: AccountID?
+    /// Ids of the envelopes of others than the block's proposer.
+    package let acceptedIDs: [Digest]
+    /// Where it stands among the terms.
+    package let terms: TermPlace
+    package let vote: OwnVote
+
+    package var slot: Slot { Slot(term: terms.rules.term, height: Height(height)) }
 }
 
 /// Walks a recorded chain from genesis and re-executes every transaction.
@@ -32,17 +38,22 @@ package struct ChainAudit: Sendable {
     package private(set) var transactions: UInt64 = 0
 
     private var slot = Slot.genesis
-    private var hash: Digest
+    /// Of the newest block; the network's id for genesis.
+    package private(set) var hash: Digest
+    /// The terms up to the newest block.
+    package private(set) var terms: TermHistory
     /// Nil after a block whose header cannot be read.
     private var time: UInt64?
     private var log = MerkleFrontier()
-    private let votersHash: Digest
+    /// The newest voter set and its hash, so that it is hashed once a term.
+    private var voters: (set: VoterSet, hash: Digest)
 
     package init(genesis: Genesis) {
         self.genesis = genesis
         hash = genesis.network.digest
         time = genesis.timeMilliseconds
-        votersHash = genesis.voters.hash(network: genesis.network)
+        terms = TermHistory(genesis: genesis)
+        voters = (genesis.voters, genesis.voters.hash(network: genesis.network))
         do throws(GenesisFault) {
             state.apply(try genesisState(genesis))
         } catch {
@@ -54,7 +65,7 @@ package struct ChainAudit: Sendable {
     /// The newest block, and what is needed to build upon it; nil when the chain is broken.
     package var tip: Tip? {
         guard isExecuting, let time else { return nil }
-        return Tip(slot: slot, hash: hash, timeMilliseconds: time, log: log)
+        return Tip(slot: slot, hash: hash, timeMilliseconds: time, log: log, terms: terms)
     }
 
     /// Takes the next block.
@@ -72,13 +83,15 @@ package struct ChainAudit: Sendable {
         let execution = execute(block)
         if let execution { checkRoots(of: block, execution) }
         height = block.height
-        slot = block.header?.slot ?? Slot(term: slot.term, height: Height(block.height))
+        terms = block.terms.after
+        slot = block.header?.slot ?? Slot(term: terms.newest.term, height: Height(height))
         hash = block.hash
         time = block.header?.timeMilliseconds
         transactions = log.size
         return AuditedBlock(
             place: block.place, height: height, firstIndex: first, effects: execution?.effects,
-            envelopeIDs: block.envelopeIDs, voter: block.voter)
+            envelopeIDs: block.envelopeIDs, acceptedIDs: block.acceptedIDs, terms: block.terms,
+            vote: block.vote)
     }
 
     /// What a voter checks before it executes a block.
@@ -90,23 +103,35 @@ package struct ChainAudit: Sendable {
         require(
             header.slot.height.value == block.height,
             "the header says height \(header.slot.height)")
-        require(header.slot.term == .first, "no opening of term \(header.slot.term) is known")
+        let rules = block.terms.rules
+        require(
+            header.slot.term == rules.term, "no opening of term \(header.slot.term) is known")
         require(header.previous == hash, "the header names another parent than the block below")
         require(
-            header.proposer == genesis.coordinator.account,
+            header.proposer == rules.coordinator,
             "\(header.proposer) is not the coordinator of the term")
-        require(header.voters == votersHash, "the header names another voter set")
-        let opening = slot.term < header.slot.term ? genesis.network.digest : nil
+        if rules.voters != voters.set {
+            voters = (rules.voters, rules.voters.hash(network: genesis.network))
+        }
+        require(header.voters == voters.hash, "the header names another voter set")
+        // The genesis document opens term 1.
+        let first = block.terms.isFirst ? genesis.network.digest : nil
         require(
-            header.opening == opening,
+            header.opening == block.terms.opening?.hash ?? first,
             "the header names an opening where none belongs, or the wrong one")
+        if let opening = block.terms.opening {
+            do throws(TermFault) {
+                try opening.verify(
+                    above: slot, inForce: block.terms.before.inForce, network: genesis.network)
+            } catch { findings.add(place, "the opening of term \(rules.term): \(error)") }
+        }
         if let certificate = block.certificate {
             require(
                 certificate.slot == slot && certificate.block == hash,
                 "the certificate that it carries is not that of the block below")
         }
         if let time {
-            let interval = UInt64(genesis.agreement.chain.blockIntervalMs)
+            let interval = UInt64(rules.agreement.chain.blockIntervalMs)
             let (earliest, overflow) = time.addingReportingOverflow(interval)
             require(
                 !overflow && header.timeMilliseconds >= earliest,
@@ -142,8 +167,8 @@ package struct ChainAudit: Sendable {
             return nil
         }
         let context = BlockContext(
-            network: genesis.network, agreement: genesis.agreement, voters: genesis.voters,
-            coordinator: genesis.coordinator.account, height: Height(block.height))
+            network: genesis.network, terms: block.terms.after, height: Height(block.height),
+            opening: block.terms.opening)
         var (number, bad) = (0, [(String, String)]())
         do throws(ExecutionFault) {
             let execution = try Contracts.execute(envelopes, in: context, on: state) {

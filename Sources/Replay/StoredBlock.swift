@@ -40,7 +40,7 @@ package struct StoredBlock: Sendable {
         }
     }
 
-    /// This node's vote for the block.
+    /// This node's vote at the block's slot.
     package struct StoredVote: Sendable {
         package let isFirst: Bool
         package let content: [UInt8]
@@ -58,6 +58,8 @@ package struct StoredBlock: Sendable {
     package let header: [UInt8]
     package let signature: [UInt8]
     package let certificate: [UInt8]
+    /// Empty unless the block is the first of a term above 1.
+    package let opening: [UInt8]
     package let columns: Columns?
     package let envelopes: [StoredEnvelope]
     package var vote: StoredVote?
@@ -65,13 +67,14 @@ package struct StoredBlock: Sendable {
     /// A settled block, from its rows.
     package init(
         place: String, height: UInt64, header: [UInt8], signature: [UInt8],
-        certificate: [UInt8], columns: Columns, envelopes: [StoredEnvelope]
+        certificate: [UInt8], opening: [UInt8], columns: Columns, envelopes: [StoredEnvelope]
     ) {
         self.place = place
         self.height = height
         self.header = header
         self.signature = signature
         self.certificate = certificate
+        self.opening = opening
         self.columns = columns
         self.envelopes = envelopes
     }
@@ -86,6 +89,7 @@ package struct StoredBlock: Sendable {
         header = [UInt8](wire.header)
         signature = [UInt8](wire.signature)
         certificate = [UInt8](wire.parentCertificate)
+        opening = [UInt8](wire.opening)
         columns = nil
         envelopes = wire.envelopes.map { StoredEnvelope(content: [UInt8]($0), columns: nil) }
     }
@@ -94,6 +98,15 @@ package struct StoredBlock: Sendable {
         guard let columns = envelopes[index].columns else { return "\(place), envelope \(index)" }
         return "table envelopes, row \(columns.row) (height \(height))"
     }
+}
+
+/// What a node keeps as its vote at a block's slot.
+package enum OwnVote: Sendable {
+    case none
+    case unreadable
+    case given(by: AccountID)
+    /// Its slot and signature are still to be checked.
+    case forAnother(Vote, isFirst: Bool)
 }
 
 /// A stored block after every check that needs no state, so that blocks can be prepared in any
@@ -113,35 +126,41 @@ package struct PreparedBlock: Sendable {
     /// The key under which each envelope's signature was found good.
     let verified: [VerifyingKey?]
     let leaves: [Digest]
-    package let voter: AccountID?
+    let terms: TermPlace
+    let vote: OwnVote
     /// Signing keys of members that the block would enrol.
     package let enrolled: [AccountID: VerifyingKey]
-    let findings: Findings
+    /// Signing keys that members of before would have after it.
+    package let renewed: [AccountID: VerifyingKey]
+    package let findings: Findings
 
     /// The ids of the envelopes.
     package var envelopeIDs: [Digest] { envelopes?.map(\.id) ?? [] }
+
+    var acceptedIDs: [Digest] {
+        (envelopes ?? []).filter { $0.signer != header?.proposer }.map(\.id)
+    }
 }
 
 /// Checks a stored block's encodings, hashes and signatures.
 ///
 /// - Parameters:
 ///   - stored: with this node's vote.
-///   - genesis: of the network.
-///   - expectsVote: whether this node must have voted for it.
+///   - terms: where the block stands among the terms.
+///   - network: of the chain.
 ///   - key: the signing key that a signer probably has; another one costs time only.
 /// - Returns: the block as far as it can be read, with what is wrong with it.
 package func prepared(
-    _ stored: StoredBlock, genesis: Genesis, expectsVote: Bool = true,
+    _ stored: StoredBlock, at terms: TermPlace, network: NetworkID,
     key: (AccountID) -> VerifyingKey?
 ) -> PreparedBlock {
     var findings = Findings()
-    let network = genesis.network
     let hash = payloadHash(.block, network: network, stored.header)
     if let columns = stored.columns, columns.hash != hash.bytes {
         findings.add(stored.place, "column hash: it is not the hash of the header, \(hash)")
     }
     let block = decoded(stored, network, &findings)
-    if let block { checkSignatures(of: block, stored.place, genesis, &findings) }
+    if let block { checkSignatures(of: block, stored.place, terms, network, &findings) }
     let envelopes = block?.envelopes ?? salvagedEnvelopes(of: stored, network, &findings)
     var verified: [VerifyingKey?] = []
     var leaves: [Digest] = []
@@ -152,27 +171,48 @@ package func prepared(
         verified.append(isGood ? candidate : nil)
         for index in envelope.transactions.indices { leaves.append(envelope.logLeaf(index)) }
     }
-    let voter = expectsVote ? checkVote(of: stored, block, hash, genesis, &findings) : nil
+    let vote = checkVote(of: stored, hash, terms, network, &findings)
+    let members = members(in: envelopes ?? [], terms.opening)
     return PreparedBlock(
         place: stored.place, height: stored.height, hash: hash, header: block?.header,
         certificate: block?.parentCertificate, envelopes: envelopes,
         places: stored.envelopes.indices.map(stored.envelopePlace), columns: stored.columns,
         firstIndexes: stored.envelopes.map { $0.columns?.firstIndex }, verified: verified,
-        leaves: leaves, voter: voter,
-        enrolled: enrolments(in: envelopes ?? []), findings: findings)
+        leaves: leaves, terms: terms, vote: vote, enrolled: members.enrolled,
+        renewed: members.renewed, findings: findings)
 }
 
-private func enrolments(in envelopes: [Envelope]) -> [AccountID: VerifyingKey] {
-    var keys: [AccountID: VerifyingKey] = [:]
-    for transaction in envelopes.lazy.flatMap(\.transactions) {
-        guard case .memberEnrol(let body) = transaction.body,
-            let signed = try? WireSignedMember(strictly: [UInt8](body.member)),
-            let document = try? WireMemberDocument(strictly: [UInt8](signed.document)),
-            let account = AccountID(document.account)
-        else { continue }
-        keys[account] = VerifyingKey(document.signingKey)
+/// Signing keys that a block would bring, as far as its bytes tell.
+private func members(
+    in envelopes: [Envelope], _ opening: Opening?
+) -> (enrolled: [AccountID: VerifyingKey], renewed: [AccountID: VerifyingKey]) {
+    var enrolled: [AccountID: VerifyingKey] = [:]
+    var renewed: [AccountID: VerifyingKey] = [:]
+    for member in opening?.decision.members ?? [] { renewed[member.account] = member.signingKey }
+    for envelope in envelopes {
+        for transaction in envelope.transactions {
+            switch transaction.body {
+            case .memberEnrol(let body):
+                guard let (account, key) = signingKey(in: [UInt8](body.member)) else { continue }
+                enrolled[account] = key
+            case .memberRekey(let body):
+                guard let (account, key) = signingKey(in: [UInt8](body.member)),
+                    account == envelope.signer
+                else { continue }
+                renewed[account] = key
+            default: continue
+            }
+        }
     }
-    return keys
+    return (enrolled, renewed)
+}
+
+private func signingKey(in member: [UInt8]) -> (AccountID, VerifyingKey)? {
+    guard let signed = try? WireSignedMember(strictly: member),
+        let document = try? WireMemberDocument(strictly: [UInt8](signed.document)),
+        let account = AccountID(document.account), let key = VerifyingKey(document.signingKey)
+    else { return nil }
+    return (account, key)
 }
 
 private func decoded(
@@ -182,6 +222,7 @@ private func decoded(
     wire.header = data(stored.header)
     wire.signature = data(stored.signature)
     wire.parentCertificate = data(stored.certificate)
+    wire.opening = data(stored.opening)
     wire.envelopes = stored.envelopes.map { data($0.content) }
     do throws(BlockFault) {
         return try Block(strictly: wire.encoded(), network: network)
@@ -207,13 +248,14 @@ private func salvagedEnvelopes(
 }
 
 private func checkSignatures(
-    of block: Block, _ place: String, _ genesis: Genesis, _ findings: inout Findings
+    of block: Block, _ place: String, _ terms: TermPlace, _ network: NetworkID,
+    _ findings: inout Findings
 ) {
     do throws(BlockFault) {
-        try block.verifySignature(by: genesis.coordinator.signingKey, network: genesis.network)
+        try block.verifySignature(by: terms.rules.coordinatorKey, network: network)
     } catch { findings.add(place, "\(error)") }
     do throws(VoteFault) {
-        try block.parentCertificate?.verify(by: genesis.voters, network: genesis.network)
+        try block.parentCertificate?.verify(by: terms.before.certifying, network: network)
     } catch { findings.add(place, "the certificate of its parent: \(error)") }
 }
 
@@ -231,32 +273,28 @@ private func checkColumns(
     }
 }
 
-/// - Returns: who voted, when the vote can be read.
+/// Checks this node's vote, if it is one for the block.
 private func checkVote(
-    of stored: StoredBlock, _ block: Block?, _ hash: Digest, _ genesis: Genesis,
+    of stored: StoredBlock, _ hash: Digest, _ terms: TermPlace, _ network: NetworkID,
     _ findings: inout Findings
-) -> AccountID? {
-    let place = "table votes, height \(stored.height)"
-    guard let row = stored.vote else {
-        findings.add(place, "there is no vote, though this node keeps the block")
-        return nil
-    }
+) -> OwnVote {
+    guard let row = stored.vote else { return .none }
+    let slot = Slot(term: terms.rules.term, height: Height(stored.height))
+    let place = "table votes, term \(slot.term), height \(slot.height)"
     let vote: Vote
     do throws(VoteFault) {
         vote = try Vote(strictly: row.content)
-        try vote.verify(by: genesis.voters, network: genesis.network)
+        guard vote.block == hash else { return .forAnother(vote, isFirst: row.isFirst) }
+        try vote.verify(by: terms.after.certifying, network: network)
     } catch {
         findings.add(place, "column content: \(error)")
-        return nil
+        return .unreadable
     }
-    if vote.block != hash || vote.slot.height.value != stored.height {
-        findings.add(place, "column content: it is a vote for another block")
-    }
-    if let block, vote.slot != block.slot {
+    if vote.slot != slot {
         findings.add(place, "column content: it is a vote at another slot")
     }
-    if let block, row.isFirst != (block.header.opening != nil) {
+    if row.isFirst != terms.isFirst {
         findings.add(place, "column isFirst: it does not fit the block")
     }
-    return vote.voter
+    return .given(by: vote.voter)
 }

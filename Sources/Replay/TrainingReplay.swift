@@ -32,36 +32,48 @@ package struct ReplayedRound: Hashable, Sendable {
 ///
 /// What a round is checked against is the same at any later height, so one state, the newest,
 /// serves for all rounds.
+///
+/// A run stays under the agreement that was in force when it started.
 package struct TrainingReplay {
-    private let agreement: WireAgreement
+    /// A run with what was agreed when it started.
+    private struct Run {
+        let state: WireRunState
+        let agreement: WireAgreement
+        let trainer: any Trainer
+
+        var number: UInt32 { state.number }
+    }
+
     private let state: any StateView
-    private let trainer: any Trainer
     private let contentKey: [UInt8]?
     private let blob: BlobSource
-    private let runs: [WireRunState]
+    private let runs: [Run]
 
     /// - Parameters:
-    ///   - genesis: with the agreement.
+    ///   - terms: of the chain, with their agreements.
     ///   - state: re-executed from the chain.
     ///   - contentKey: the consortium's; without it content tags are not compared.
     ///   - blob: reads a blob; an error is named by what the blob is.
     /// - Throws: ``StateFault``, or ``TrainingError`` for an agreement without a trainer.
     package init(
-        genesis: Genesis, state: any StateView, contentKey: [UInt8]?, blob: @escaping BlobSource
+        terms: TermHistory, state: any StateView, contentKey: [UInt8]?,
+        blob: @escaping BlobSource
     ) throws {
-        guard let trainer = Replay.trainer(of: genesis.agreement.training) else {
-            throw TrainingError.badPlan
-        }
         let named = try namedBlobs(in: state)
         let names = Dictionary(
             named.map { ($0.digest, $0.name) }, uniquingKeysWith: { first, _ in first })
         var changes = ChangeSet(above: state)
         let newest = changes.newestRun()
-        runs = stride(from: UInt32(1), through: newest, by: 1).compactMap { changes.run($0) }
+        runs = try stride(from: UInt32(1), through: newest, by: 1).compactMap { number in
+            guard let run = changes.run(number) else { return nil }
+            let agreement = terms.rules(at: Height(run.startedHeight)).agreement
+            guard let trainer = Replay.trainer(of: agreement.training) else {
+                throw TrainingError.badPlan
+            }
+            return Run(state: run, agreement: agreement, trainer: trainer)
+        }
         if let fault = changes.fault { throw fault }
-        agreement = genesis.agreement
         self.state = state
-        self.trainer = trainer
         self.contentKey = contentKey
         self.blob = { digest in
             do {
@@ -73,20 +85,21 @@ package struct TrainingReplay {
     }
 
     /// All closed rounds of all runs.
-    package var roundCount: Int { runs.reduce(0) { $0 + Int($1.closed) } }
+    package var roundCount: Int { runs.reduce(0) { $0 + Int($1.state.closed) } }
 
     /// Whether a site is on the roster of any run.
     package func knows(_ site: AccountID) -> Bool {
-        runs.contains { $0.roster.contains(site.text) }
+        runs.contains { $0.state.roster.contains(site.text) }
     }
 
     /// The number of parameters times coalitions of the largest run: what a replay keeps at once.
     package var valuesKept: Int {
-        let parameters = trainer.layout.reduce(0) { $0 + $1.shape.reduce(1, *) }
-        let players = runs.map(\.roster.count).max() ?? 0
-        let (product, overflow) = parameters.multipliedReportingOverflow(
-            by: 1 << min(players, 30))
-        return overflow ? .max : product
+        runs.map { run in
+            let parameters = run.trainer.layout.reduce(0) { $0 + $1.shape.reduce(1, *) }
+            let (product, overflow) = parameters.multipliedReportingOverflow(
+                by: 1 << min(run.state.roster.count, 30))
+            return overflow ? .max : product
+        }.max() ?? 0
     }
 
     /// Recomputes every round's model and values and compares them with the chain.
@@ -98,15 +111,15 @@ package struct TrainingReplay {
     package func compare(
         models: inout some CoalitionModels, each: (ReplayedRound) -> Void
     ) throws {
-        let checker = try RoundChecker(agreement: agreement, state: state, blob: blob)
-        for run in runs where run.closed > 0 {
+        for run in runs where run.state.closed > 0 {
+            let checker = try RoundChecker(agreement: run.agreement, state: state, blob: blob)
             let reference: ReferenceSet
             do { reference = try self.reference(of: run) } catch {
-                for number in 1...run.closed { each(failed(run, number, "\(error)", nil)) }
+                for number in 1...run.state.closed { each(failed(run, number, "\(error)", nil)) }
                 continue
             }
             var broken: UInt32?
-            for number in 1...run.closed {
+            for number in 1...run.state.closed {
                 if let broken {
                     let reason = "it follows round \(run.number).\(broken), which cannot be rebuilt"
                     each(failed(run, number, reason, reference))
@@ -114,7 +127,7 @@ package struct TrainingReplay {
                 }
                 do {
                     let result = try checker.check(
-                        run, round: number, reference: reference, models: &models)
+                        run.state, round: number, reference: reference, models: &models)
                     each(try compared(result, run, number, reference))
                 } catch {
                     broken = number
@@ -128,23 +141,23 @@ package struct TrainingReplay {
     ///
     /// Nothing is compared: the rounds' `identical` is nil.
     package func leaveOut(_ site: AccountID, each: (ReplayedRound) -> Void) throws {
-        for run in runs where run.closed > 0 {
+        for run in runs where run.state.closed > 0 {
             let reference = try self.reference(of: run)
-            guard let digest = Digest(run.initialModel) else { continue }
+            guard let digest = Digest(run.state.initialModel) else { continue }
             var model = try Safetensors(decoding: try blob(digest)).parameters
-            for number in 1...run.closed {
+            for number in 1...run.state.closed {
                 model = try advanced(model, run, number, without: site)
                 let bytes = try Safetensors(model).encoded()
                 each(
                     ReplayedRound(
                         run: run.number, round: number, identical: nil,
                         model: Digest.sha256(bytes).hex,
-                        metrics: try metrics(of: model, reference), difference: nil))
+                        metrics: try metrics(of: model, reference, run.trainer), difference: nil))
             }
         }
     }
 
-    private func round(_ run: WireRunState, _ number: UInt32) throws -> WireRoundState {
+    private func round(_ run: Run, _ number: UInt32) throws -> WireRoundState {
         var changes = ChangeSet(above: state)
         guard let round = changes.round(run.number, number) else {
             throw changes.fault.map { $0 as any Error }
@@ -154,19 +167,21 @@ package struct TrainingReplay {
         return round
     }
 
-    private func reference(of run: WireRunState) throws -> ReferenceSet {
+    private func reference(of run: Run) throws -> ReferenceSet {
         let assembled = try assembleReference(
-            run, agreement: agreement, state: state, contentKey: contentKey, blob: blob)
-        guard assembled.root.bytes == [UInt8](run.referenceRoot) else {
+            run.state, agreement: run.agreement, state: state, contentKey: contentKey, blob: blob)
+        guard assembled.root.bytes == [UInt8](run.state.referenceRoot) else {
             throw ReplayFault(
                 place: "the reference set of run \(run.number)",
-                reason: "has the root \(assembled.root), fixed was \(hexString(run.referenceRoot))")
+                reason:
+                    "has the root \(assembled.root), fixed was \(hexString(run.state.referenceRoot))"
+            )
         }
         return assembled.set
     }
 
     private func advanced(
-        _ model: Parameters, _ run: WireRunState, _ number: UInt32, without site: AccountID
+        _ model: Parameters, _ run: Run, _ number: UInt32, without site: AccountID
     ) throws -> Parameters {
         let round = try round(run, number)
         let values = try WireRoundValues(strictly: [UInt8](round.values))
@@ -187,7 +202,7 @@ package struct TrainingReplay {
     }
 
     private func compared(
-        _ result: RoundResult, _ run: WireRunState, _ number: UInt32, _ reference: ReferenceSet
+        _ result: RoundResult, _ run: Run, _ number: UInt32, _ reference: ReferenceSet
     ) throws -> ReplayedRound {
         let round = try round(run, number)
         var differences: [String] = []
@@ -203,19 +218,19 @@ package struct TrainingReplay {
         let model = try Safetensors(decoding: result.model).parameters
         return ReplayedRound(
             run: run.number, round: number, identical: differences.isEmpty,
-            model: result.modelDigest.hex, metrics: try metrics(of: model, reference),
+            model: result.modelDigest.hex, metrics: try metrics(of: model, reference, run.trainer),
             difference: differences.isEmpty ? nil : differences.joined(separator: "; "))
     }
 
     /// A round that could not be recomputed, with the metrics of the model on the chain, if at hand.
     private func failed(
-        _ run: WireRunState, _ number: UInt32, _ reason: String, _ reference: ReferenceSet?
+        _ run: Run, _ number: UInt32, _ reason: String, _ reference: ReferenceSet?
     ) -> ReplayedRound {
         var metrics = ModelMetrics.unknown
         if let reference, let round = try? round(run, number), let digest = Digest(round.model),
             let bytes = try? blob(digest), let file = try? Safetensors(decoding: bytes)
         {
-            metrics = (try? self.metrics(of: file.parameters, reference)) ?? .unknown
+            metrics = (try? self.metrics(of: file.parameters, reference, run.trainer)) ?? .unknown
         }
         return ReplayedRound(
             run: run.number, round: number, identical: false, model: nil, metrics: metrics,
@@ -223,7 +238,7 @@ package struct TrainingReplay {
     }
 
     private func metrics(
-        of model: Parameters, _ reference: ReferenceSet
+        of model: Parameters, _ reference: ReferenceSet, _ trainer: any Trainer
     ) throws -> ModelMetrics {
         let logits = try trainer.logits(model, features: reference.features)
         let labels = reference.labels

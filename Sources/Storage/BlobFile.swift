@@ -62,9 +62,18 @@ struct BlobFile: ~Copyable {
         }
     }
 
-    /// Returns when the bytes are on the disk; after an error nothing is known about them.
+    /// Returns when the bytes are on the disk.
+    ///
+    /// After an error nothing is known about them, and a second fsync would tell nothing either:
+    /// as with the ledger, the error is final for the whole node.
+    ///
+    /// - Throws: ``StorageError/failedWrite(path:reason:)``.
     func synchronise() throws {
-        _ = try uninterrupted("write to the disk", path) { fsync(descriptor) }
+        do {
+            _ = try uninterrupted("write to the disk", path) { fsync(descriptor) }
+        } catch BlobError.system(_, _, let code) {
+            throw StorageError.failedWrite(path: path, reason: String(cString: strerror(code)))
+        }
     }
 
     private func read(into target: UnsafeMutableRawBufferPointer, at offset: UInt64) throws -> Int {

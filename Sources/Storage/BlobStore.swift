@@ -44,7 +44,8 @@ package enum BlobError: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// A file gets its name only after its bytes are on the disk: temporary name, fsync, rename,
 /// directory fsync. So a crash leaves a whole blob or none. Transfers in pieces grow in
-/// `partial/` and go on where they stopped, also in another process.
+/// `partial/` and go on where they stopped, also in another process. A failed fsync is a
+/// ``StorageError``: whoever gets it stops the node.
 ///
 /// Every call does its work on the disk before it returns; call it off the cooperative pool.
 package struct BlobStore: Sendable {
@@ -212,7 +213,13 @@ package struct BlobStore: Sendable {
             try removeFile(begun.path)
             throw BlobError.wrongContent(expected: digest, found: found)
         }
-        try file.synchronise()
+        do {
+            try file.synchronise()
+        } catch {
+            // The next process would read the bytes from memory and take them to be on the disk.
+            unlink(begun.path)
+            throw error
+        }
         try rename(begun.path, digest)
     }
 
@@ -269,6 +276,12 @@ package struct BlobStore: Sendable {
 
     private func rename(_ path: String, _ digest: Digest) throws {
         guard Glibc.rename(path, self.path(digest)) == 0 else { throw blobFailure("rename", path) }
-        try synchroniseFolder(folder)
+        do {
+            try synchroniseFolder(folder)
+        } catch {
+            // A name that may be lost with the power must not be relied upon by the next process.
+            unlink(self.path(digest))
+            throw error
+        }
     }
 }

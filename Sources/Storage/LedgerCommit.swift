@@ -1,12 +1,12 @@
 package import Contracts
-import Cryptography
+package import Cryptography
 import Foundation
 import GRDB
 package import Ledger
 import Wire
 
 extension LedgerStore {
-    /// Keeps a vote with all that it stands on, in one transaction and one fsync.
+    /// Keeps a block and the vote for it with all that it stands on, in one transaction, one fsync.
     ///
     /// The vote's uniqueness by (term, height), and by term for first blocks, is the schema's.
     package func commit(_ commitment: Commitment) throws {
@@ -18,23 +18,46 @@ extension LedgerStore {
             let changes = commitment.settled.map(\.execution.changes)
                 .reduce(into: StateChanges()) { $0.merge($1) { _, last in last } }
             try Self.writeState(changes, rehashed: commitment.rehashed, in: db)
-            try Self.writeVote(commitment, in: db)
+            for dropped in commitment.dropped { try Self.writeDropped(dropped, in: db) }
+            try Self.writeBlock(commitment, in: db)
+            try Self.writeJournal(commitment.journal, in: db)
         }
     }
 
-    private static func writeVote(_ commitment: Commitment, in db: Database) throws {
-        let block = commitment.block.block
-        try db.cachedStatement(sql: "INSERT INTO votes VALUES (?, ?, ?, ?)").execute(arguments: [
-            block.slot.term.value, block.height.value, block.header.opening != nil,
-            Data(commitment.vote.encoded()),
+    private static func writeJournal(_ journal: Journal, in db: Database) throws {
+        try db.cachedStatement(sql: "UPDATE journal SET term = ?, highest = ?").execute(arguments: [
+            journal.term.value, Data(journal.highest?.bytes ?? []),
         ])
-        try db.cachedStatement(sql: "INSERT INTO pending VALUES (?, ?)")
-            .execute(arguments: [block.height.value, Data(block.bytes)])
-        try db.cachedStatement(sql: "UPDATE journal SET term = max(term, ?)")
-            .execute(arguments: [block.slot.term.value])
-        if let highest = commitment.highest {
-            try db.cachedStatement(sql: "UPDATE journal SET highest = ?")
-                .execute(arguments: [Data(highest.bytes)])
+    }
+
+    private static func writeBlock(_ commitment: Commitment, in db: Database) throws {
+        let block = commitment.block.block
+        if let vote = commitment.votes.first {
+            try db.cachedStatement(sql: "INSERT INTO votes VALUES (?, ?, ?, ?)").execute(
+                arguments: [
+                    block.slot.term.value, block.height.value, block.isFirst,
+                    Data(vote.encoded()),
+                ])
+        }
+        try db.cachedStatement(sql: "INSERT INTO pending VALUES (?, ?, ?, ?)").execute(arguments: [
+            block.slot.term.value, block.height.value, Data(block.hash.bytes), Data(block.bytes),
+        ])
+    }
+
+    /// Takes back what no block of the chain holds: its envelopes wait again.
+    private static func writeDropped(_ dropped: ExecutedBlock, in db: Database) throws {
+        for envelope in dropped.block.envelopes {
+            let hash = Data(envelope.id.bytes)
+            let isSettled = try Bool.fetchOne(
+                db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM envelopes WHERE hash = ?)"),
+                arguments: [hash])
+            guard isSettled == false else { continue }
+            try db.cachedStatement(
+                sql: """
+                    INSERT INTO accepted (hash, receipt, envelope) VALUES (?, ?, ?)
+                    ON CONFLICT (hash) DO UPDATE SET envelope = excluded.envelope
+                    """
+            ).execute(arguments: [hash, Data(), Data(envelope.bytes)])
         }
     }
 
@@ -43,10 +66,11 @@ extension LedgerStore {
         let height = block.height.value
         let count = UInt64(settled.execution.effects.count)
         let first = settled.tip.log.size - count
-        try db.cachedStatement(sql: "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)").execute(
+        try db.cachedStatement(sql: "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)").execute(
             arguments: [
                 height, Data(block.hash.bytes), Data(block.headerBytes),
                 Data(block.signature.bytes), Data(block.parentCertificate?.bytes ?? []), first,
+                Data(block.opening?.bytes ?? []),
             ])
         var index = first
         for envelope in block.envelopes {
@@ -124,30 +148,86 @@ extension LedgerStore {
 
     // MARK: what the coordinator keeps
 
-    /// The orderer: the durable append of a proposal decides what stands at its height.
+    /// The orderer: the durable append of a proposal decides what stands at its slot.
     ///
-    /// - Returns: false when another block already stands there.
+    /// - Returns: false when another block already stands there, or another first block of its term.
     package func append(_ proposal: Block) throws -> Bool {
         var stands = false
         try write { db in
-            try db.cachedStatement(sql: "INSERT OR IGNORE INTO proposals VALUES (?, ?)")
-                .execute(arguments: [proposal.height.value, Data(proposal.bytes)])
+            try db.cachedStatement(sql: "INSERT OR IGNORE INTO proposals VALUES (?, ?, ?, ?)")
+                .execute(arguments: [
+                    proposal.slot.term.value, proposal.height.value, proposal.isFirst,
+                    Data(proposal.bytes),
+                ])
             let bytes = try Data.fetchOne(
-                db.cachedStatement(sql: "SELECT block FROM proposals WHERE height = ?"),
-                arguments: [proposal.height.value])
+                db.cachedStatement(
+                    sql: "SELECT block FROM proposals WHERE term = ? AND height = ?"),
+                arguments: [proposal.slot.term.value, proposal.height.value])
             stands = bytes.map { [UInt8]($0) } == proposal.bytes
         }
         return stands
     }
 
-    /// Keeps an accepted envelope with the receipt that promises its inclusion.
-    package func accept(_ envelope: Envelope, receipt: Receipt) throws {
+    // MARK: what is kept of the next term
+
+    /// Keeps statuses before they leave; they cannot be taken back.
+    package func commit(_ commitment: StatusCommitment) throws {
+        try write { db in
+            for (number, report) in commitment.reports.enumerated() {
+                try db.cachedStatement(sql: "INSERT INTO statuses VALUES (?, ?, ?)").execute(
+                    arguments: [commitment.journal.term.value, number, Data(report)])
+            }
+            try Self.writeJournal(commitment.journal, in: db)
+        }
+    }
+
+    /// Keeps a decision, of which people may vote.
+    package func keep(_ decision: Decision) throws {
+        try write { db in
+            try db.cachedStatement(sql: "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?)").execute(
+                arguments: [
+                    Data(decision.hash.bytes), decision.term.value, Data(decision.bytes),
+                ])
+        }
+    }
+
+    /// Keeps a ballot for a decision that is kept.
+    package func keep(_ ballot: Ballot) throws {
+        try write { db in
+            try db.cachedStatement(sql: "INSERT OR REPLACE INTO ballots VALUES (?, ?, ?)").execute(
+                arguments: [
+                    Data(ballot.decision.bytes), ballot.voter.text, Data(ballot.bytes),
+                ])
+        }
+    }
+
+    /// Keeps an envelope with the receipt that promises its inclusion, until it is settled.
+    ///
+    /// The coordinator keeps what it accepted; a site what it handed in, for the next coordinator
+    /// may never have heard of it.
+    package func accept(_ envelope: Envelope, receipt: [UInt8]) throws {
+        try write { db in
+            let isSettled = try Bool.fetchOne(
+                db.cachedStatement(sql: "SELECT EXISTS (SELECT 1 FROM envelopes WHERE hash = ?)"),
+                arguments: [Data(envelope.id.bytes)])
+            try db.cachedStatement(
+                sql: """
+                    INSERT INTO accepted (hash, receipt, envelope) VALUES (?, ?, ?)
+                    ON CONFLICT (hash) DO UPDATE SET receipt = excluded.receipt
+                    """
+            ).execute(arguments: [
+                Data(envelope.id.bytes), Data(receipt),
+                isSettled == true ? nil : Data(envelope.bytes),
+            ])
+        }
+    }
+
+    /// Forgets an envelope that can never be ordered, such as one that expired.
+    package func giveUp(_ envelope: Digest) throws {
         try write { db in
             try db.cachedStatement(
-                sql: "INSERT OR IGNORE INTO accepted (hash, receipt, envelope) VALUES (?, ?, ?)"
-            ).execute(arguments: [
-                Data(envelope.id.bytes), Data(receipt.wire.encoded()), Data(envelope.bytes),
-            ])
+                sql: "DELETE FROM accepted WHERE hash = ? AND envelope IS NOT NULL"
+            ).execute(arguments: [Data(envelope.bytes)])
         }
     }
 }

@@ -51,7 +51,126 @@ extension LedgerStore {
         else { throw damaged("table tip") }
         return Tip(
             slot: Slot(term: Term(term), height: Height(height)), hash: hash,
-            timeMilliseconds: time, log: log)
+            timeMilliseconds: time, log: log,
+            terms: TermHistory(
+                genesis: genesis, openings: try openings(), upTo: Height(height)))
+    }
+
+    /// What the settled chain lists for a member; nil when it is none, or has left.
+    package func listedMember(_ account: AccountID) throws -> WireMemberDocument? {
+        let key = StateKey(.members, Array(account.text.utf8))
+        guard let bytes = try SQLiteState(self).value(at: key) else { return nil }
+        do {
+            let member = try WireMemberState(strictly: bytes)
+            return member.endedHeight == 0 ? member.document : nil
+        } catch { throw damaged("table state, member \(account): \(error)") }
+    }
+
+    /// The terms of the settled chain, each with the height of its first block.
+    package func terms() throws -> TermHistory { try tip().terms }
+
+    private func openings() throws -> [(height: Height, opening: Opening)] {
+        let rows = try read { db in
+            try Row.fetchAll(
+                db,
+                sql: "SELECT height, opening FROM blocks WHERE length(opening) > 0 ORDER BY height")
+        }
+        return try rows.map { row in
+            let bytes: Data = row["opening"]
+            guard let height: UInt64 = row["height"] else { throw damaged("table blocks") }
+            do {
+                return (
+                    Height(height), try Opening(strictly: [UInt8](bytes), network: genesis.network)
+                )
+            } catch { throw damaged("block \(height): \(error)") }
+        }
+    }
+
+    /// What this voter has signed, as far as it still matters.
+    package func journal() throws -> Journal {
+        let (row, votes) = try read { db in
+            (
+                try Row.fetchOne(db, sql: "SELECT * FROM journal"),
+                try Data.fetchAll(
+                    db,
+                    sql: """
+                        SELECT content FROM votes WHERE height > (SELECT height FROM tip)
+                        OR isFirst = 1 AND term = (SELECT term FROM journal)
+                        OR (term, height) = (SELECT term, height FROM votes ORDER BY term DESC,
+                        height DESC LIMIT 1) ORDER BY term, height
+                        """)
+            )
+        }
+        guard let row, let term: UInt64 = row["term"] else { throw damaged("table journal") }
+        let highest: Data = row["highest"]
+        var journal = Journal(term: Term(term))
+        do {
+            for bytes in votes {
+                let vote = try Vote(strictly: [UInt8](bytes))
+                journal.votes[vote.slot] = vote.block
+                journal.lastVote = vote.slot
+            }
+            if !highest.isEmpty { journal.highest = try Certificate(strictly: [UInt8](highest)) }
+        } catch { throw damaged("table votes or journal: \(error)") }
+        journal.firstBlock = try firstVote(of: journal.term)?.block
+        return journal
+    }
+
+    private func firstVote(of term: Term) throws -> Vote? {
+        let bytes = try read { db in
+            try Data.fetchOne(
+                db, sql: "SELECT content FROM votes WHERE isFirst = 1 AND term = ?",
+                arguments: [term.value])
+        }
+        guard let bytes else { return nil }
+        do {
+            return try Vote(strictly: [UInt8](bytes))
+        } catch { throw damaged("table votes, term \(term): \(error)") }
+    }
+
+    /// This voter's statuses for the highest term that it signed one for, as they travel.
+    package func statusReports() throws -> [WireStatusReport] {
+        let rows = try read { db in
+            try Data.fetchAll(
+                db,
+                sql: """
+                    SELECT report FROM statuses WHERE term = (SELECT max(term) FROM statuses)
+                    ORDER BY number
+                    """)
+        }
+        return try rows.map { bytes in
+            do {
+                return try WireStatusReport(strictly: [UInt8](bytes))
+            } catch { throw damaged("table statuses: \(error)") }
+        }
+    }
+
+    /// Decisions of terms above one, ascending by term, then by hash.
+    package func decisions(above term: Term) throws -> [Decision] {
+        let rows = try read { db in
+            try Data.fetchAll(
+                db, sql: "SELECT content FROM decisions WHERE term > ? ORDER BY term, hash",
+                arguments: [Int64(clamping: term.value)])
+        }
+        return try rows.map { bytes in
+            do {
+                return try Decision(strictly: [UInt8](bytes), network: genesis.network)
+            } catch { throw damaged("table decisions: \(error)") }
+        }
+    }
+
+    /// Ballots for a decision, voters ascending.
+    package func ballots(for decision: Digest) throws -> [Ballot] {
+        let rows = try read { db in
+            try Data.fetchAll(
+                db, sql: "SELECT content FROM ballots WHERE decision = ? ORDER BY voter",
+                arguments: [Data(decision.bytes)])
+        }
+        return try rows.map { bytes in
+            do {
+                return try Ballot(strictly: [UInt8](bytes))
+            } catch { throw damaged("table ballots: \(error)") }
+        }
     }
 
     package func stateTree() throws -> StateTree {
@@ -69,14 +188,25 @@ extension LedgerStore {
         return StateTree(buckets: buckets, dirty: dirty)
     }
 
-    /// Blocks above the settled ones that this node voted for, ascending.
+    /// Blocks above the settled ones that this node executed, ascending by slot.
     package func pendingBlocks() throws -> [Block] {
-        try blocks(sql: "SELECT block FROM pending ORDER BY height", table: "pending")
+        try blocks(
+            sql: "SELECT block FROM pending ORDER BY term, height, hash", table: "pending")
     }
 
-    /// Proposals that are not settled, ascending.
+    /// Proposals that are not settled, ascending by slot.
     package func proposals() throws -> [Block] {
-        try blocks(sql: "SELECT block FROM proposals ORDER BY height", table: "proposals")
+        try blocks(sql: "SELECT block FROM proposals ORDER BY term, height", table: "proposals")
+    }
+
+    /// Whether this coordinator appended a first block of a term.
+    package func hasFirstProposal(of term: Term) throws -> Bool {
+        try read { db in
+            try Bool.fetchOne(
+                db,
+                sql: "SELECT EXISTS (SELECT 1 FROM proposals WHERE isFirst = 1 AND term = ?)",
+                arguments: [Int64(clamping: term.value)]) == true
+        }
     }
 
     private func blocks(sql: String, table: String) throws -> [Block] {
@@ -92,7 +222,7 @@ extension LedgerStore {
         let bytes = try read { db in
             try Data.fetchOne(
                 db.cachedStatement(sql: "SELECT content FROM votes WHERE term = ? AND height = ?"),
-                arguments: [slot.term.value, slot.height.value])
+                arguments: [Int64(clamping: slot.term.value), Int64(clamping: slot.height.value)])
         }
         guard let bytes else { return nil }
         do {
@@ -126,12 +256,24 @@ extension LedgerStore {
         } catch { throw damaged("table accepted: \(error)") }
     }
 
+    /// The hash of a settled block; of genesis the network's id.
+    package func hash(at height: Height) throws -> Digest? {
+        guard height > .genesis else { return genesis.network.digest }
+        let bytes = try read { db in
+            try Data.fetchOne(
+                db.cachedStatement(sql: "SELECT hash FROM blocks WHERE height = ?"),
+                arguments: [Int64(clamping: height.value)])
+        }
+        return bytes.flatMap { Digest($0) }
+    }
+
     /// A settled block, put together again from its parts; nil when there is none.
     package func block(at height: Height) throws -> Block? {
         let parts = try read { db -> (Row, [Data])? in
             guard
                 let row = try Row.fetchOne(
-                    db, sql: "SELECT * FROM blocks WHERE height = ?", arguments: [height.value])
+                    db, sql: "SELECT * FROM blocks WHERE height = ?",
+                    arguments: [Int64(clamping: height.value)])
             else { return nil }
             let envelopes = try Data.fetchAll(
                 db, sql: "SELECT content FROM envelopes WHERE height = ? ORDER BY id",
@@ -144,6 +286,7 @@ extension LedgerStore {
         wire.signature = row["signature"]
         wire.parentCertificate = row["parentCertificate"]
         wire.envelopes = envelopes
+        wire.opening = row["opening"]
         do {
             return try Block(strictly: wire.encoded(), network: genesis.network)
         } catch { throw damaged("block \(height): \(error)") }

@@ -36,18 +36,26 @@ package enum StoredValue: Hashable, Sendable {
 /// The tables of a ledger file, each with its columns in the order in which rows show them.
 package enum LedgerTable: String, CaseIterable, Sendable {
     case genesis, blocks, envelopes, effects
-    case votes, journal, pending, proposals, accepted
+    case votes, journal, statuses, decisions, ballots, pending, proposals, accepted
     case state, buckets, tip, postings
 
     package var columns: [String] {
         switch self {
         case .genesis: ["id", "document"]
-        case .blocks: ["height", "hash", "header", "signature", "parentCertificate", "firstIndex"]
+        case .blocks:
+            [
+                "height", "hash", "header", "signature", "parentCertificate", "firstIndex",
+                "opening",
+            ]
         case .envelopes: ["id", "hash", "height", "firstIndex", "content"]
         case .effects: ["logIndex", "content"]
         case .votes: ["term", "height", "isFirst", "content"]
         case .journal: ["id", "term", "highest"]
-        case .pending, .proposals: ["height", "block"]
+        case .statuses: ["term", "number", "report"]
+        case .decisions: ["hash", "term", "content"]
+        case .ballots: ["decision", "voter", "content"]
+        case .pending: ["term", "height", "hash", "block"]
+        case .proposals: ["term", "height", "isFirst", "block"]
         case .accepted: ["id", "hash", "receipt", "envelope"]
         case .state: ["kind", "key", "bucket", "value"]
         case .buckets: ["bucket", "digest", "isDirty"]
@@ -60,11 +68,17 @@ package enum LedgerTable: String, CaseIterable, Sendable {
         }
     }
 
-    private var keyColumns: Int { self == .votes || self == .state ? 2 : 1 }
+    private var keyColumns: Int {
+        switch self {
+        case .votes, .state, .statuses, .ballots, .proposals: 2
+        case .pending: 3
+        default: 1
+        }
+    }
 
     /// All rows in the order of their key; text comes as its exact bytes.
     fileprivate var query: String {
-        let texts: Set = ["debit", "credit", "rule"]
+        let texts: Set = ["debit", "credit", "rule", "voter"]
         let shown = columns.map { texts.contains($0) ? "CAST(\($0) AS BLOB)" : $0 }
         return "SELECT \(shown.joined(separator: ", ")) FROM \(rawValue) "
             + "ORDER BY \(columns.prefix(keyColumns).joined(separator: ", "))"

@@ -34,26 +34,33 @@ package final class LedgerStore: Sendable {
     package let path: String
     package let genesis: Genesis
     let queue: DatabaseQueue
+    /// Nil when the file is only read.
+    private let writing: WritingConnection?
 
-    private init(path: String, genesis: Genesis, queue: DatabaseQueue) {
+    private init(
+        path: String, genesis: Genesis, queue: DatabaseQueue, writing: WritingConnection?
+    ) {
         self.path = path
         self.genesis = genesis
         self.queue = queue
+        self.writing = writing
     }
 
     /// Creates the ledger of a network, holding its genesis alone.
     package static func create(at path: String, genesis: Genesis) throws -> LedgerStore {
         let queue = try open(path, readOnly: false)
-        let store = LedgerStore(path: path, genesis: genesis, queue: queue)
         let founding = try genesisState(genesis)
         try Schema.migrator.migrate(queue)
+        let store = LedgerStore(
+            path: path, genesis: genesis, queue: queue,
+            writing: try WritingConnection(queue, path: path))
         try store.write { db in
             guard try Int.fetchOne(db, sql: "SELECT count(*) FROM genesis") == 0 else { return }
             try db.execute(
                 sql: "INSERT INTO genesis VALUES (1, ?)", arguments: [Data(genesis.bytes)])
             try db.execute(
                 sql: "INSERT INTO journal VALUES (1, ?, ?)",
-                arguments: [Term.first.value, Data()])
+                arguments: [Term.genesis.value, Data()])
             try writeTip(Tip(genesis: genesis), in: db)
             try writeState(founding, rehashed: [:], in: db)
         }
@@ -85,7 +92,9 @@ package final class LedgerStore: Sendable {
             do {
                 genesis = try Genesis(strictly: [UInt8](document))
             } catch { throw StorageError.damaged(path: path, place: "table genesis: \(error)") }
-            return LedgerStore(path: path, genesis: genesis, queue: queue)
+            return LedgerStore(
+                path: path, genesis: genesis, queue: queue,
+                writing: readOnly ? nil : try WritingConnection(queue, path: path))
         } catch let error as DatabaseError {
             throw StorageError.unreadable(path: path, reason: error.description)
         }
@@ -103,6 +112,7 @@ package final class LedgerStore: Sendable {
                     sql: """
                         PRAGMA journal_mode = WAL;
                         PRAGMA synchronous = FULL;
+                        PRAGMA wal_autocheckpoint = 0;
                         PRAGMA trusted_schema = OFF;
                         """)
             }
@@ -116,11 +126,10 @@ package final class LedgerStore: Sendable {
 
     /// Runs one write transaction; a failure is final, for a failed fsync must never be retried.
     func write(_ body: (Database) throws -> Void) throws {
-        do {
-            try queue.write(body)
-        } catch let error as DatabaseError {
-            throw StorageError.failedWrite(path: path, reason: error.description)
+        guard let writing else {
+            throw StorageError.failedWrite(path: path, reason: "it is open to be read only")
         }
+        try writing.write(body)
     }
 
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
@@ -133,14 +142,7 @@ package final class LedgerStore: Sendable {
 
     /// Folds the write-ahead log into the file and closes it.
     package func close() throws {
-        do {
-            try queue.writeWithoutTransaction { db in
-                _ = try db.checkpoint(.truncate)
-            }
-            try queue.close()
-        } catch let error as DatabaseError {
-            throw StorageError.failedWrite(path: path, reason: error.description)
-        }
+        if let writing { try writing.close() } else { try queue.close() }
     }
 
     func damaged(_ place: String) -> StorageError { .damaged(path: path, place: place) }

@@ -26,6 +26,7 @@ package struct HeldRecord: Hashable, Sendable {
 package final class PatientStore: Sendable {
     private let path: String
     private let queue: DatabaseQueue
+    private let writing: WritingConnection
     private let key: SealingKey
     private let network: NetworkID
 
@@ -40,6 +41,7 @@ package final class PatientStore: Sendable {
                 sql: """
                     PRAGMA journal_mode = WAL;
                     PRAGMA synchronous = FULL;
+                    PRAGMA wal_autocheckpoint = 0;
                     PRAGMA secure_delete = ON;
                     """)
         }
@@ -59,14 +61,13 @@ package final class PatientStore: Sendable {
                     """)
         }
         try failing(path) { [queue] in try migrator.migrate(queue) }
+        writing = try WritingConnection(queue, path: path)
     }
 
-    package func close() throws {
-        try failing(path) { try queue.close() }
-    }
+    package func close() throws { try writing.close() }
 
     private func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
-        try failing(path) { try queue.write(body) }
+        try writing.write(body)
     }
 
     private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {

@@ -26,8 +26,10 @@ enum Schema {
             header BLOB NOT NULL,
             signature BLOB NOT NULL CHECK (length(signature) = 64),
             parentCertificate BLOB NOT NULL,
-            firstIndex INTEGER NOT NULL
+            firstIndex INTEGER NOT NULL,
+            opening BLOB NOT NULL
         ) STRICT;
+        CREATE INDEX blocksThatOpen ON blocks (height) WHERE length(opening) > 0;
         CREATE TABLE envelopes (
             id INTEGER PRIMARY KEY,
             hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
@@ -64,14 +66,38 @@ enum Schema {
             term INTEGER NOT NULL,
             highest BLOB NOT NULL
         ) STRICT;
+        CREATE TABLE statuses (
+            term INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            report BLOB NOT NULL,
+            PRIMARY KEY (term, number)
+        ) STRICT;
+        CREATE TABLE decisions (
+            hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+            term INTEGER NOT NULL,
+            content BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE ballots (
+            decision BLOB NOT NULL REFERENCES decisions (hash),
+            voter TEXT NOT NULL,
+            content BLOB NOT NULL,
+            PRIMARY KEY (decision, voter)
+        ) STRICT;
         CREATE TABLE pending (
-            height INTEGER PRIMARY KEY,
-            block BLOB NOT NULL
+            term INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            hash BLOB NOT NULL CHECK (length(hash) = 32),
+            block BLOB NOT NULL,
+            PRIMARY KEY (term, height, hash)
         ) STRICT;
         CREATE TABLE proposals (
-            height INTEGER PRIMARY KEY,
-            block BLOB NOT NULL
+            term INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            isFirst INTEGER NOT NULL CHECK (isFirst IN (0, 1)),
+            block BLOB NOT NULL,
+            PRIMARY KEY (term, height)
         ) STRICT;
+        CREATE UNIQUE INDEX oneFirstProposalATerm ON proposals (term) WHERE isFirst = 1;
         CREATE TABLE accepted (
             id INTEGER PRIMARY KEY,
             hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),

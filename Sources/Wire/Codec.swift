@@ -91,3 +91,18 @@ private func areEqual(_ lhs: [UInt8], _ rhs: [UInt8]) -> Bool {
 
 /// Bytes as the generated code holds them.
 package func data(_ bytes: [UInt8]) -> Data { Data(bytes) }
+extension WireDecision: WireValue {}
+extension WireBallot: WireValue {}
+extension WireStatusStatement: WireValue {}
+extension WireStatus: WireValue {}
+extension WireStatusReport: WireValue {}
+extension WireOpening: WireValue {}
+extension WireHeadStatement: WireValue {}
+extension WireSignedHead: WireValue {}
+extension WireSignedHeader: WireValue {}
+extension WireEvidence: WireValue {}
+extension WireSettlementProof: WireValue {}
+extension WireTermLink: WireValue {}
+extension WireEvidenceState: WireValue {}
+extension WireOffence: WireValue {}
+extension WireSettledTransaction: WireValue {}

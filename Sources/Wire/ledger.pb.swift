@@ -138,6 +138,9 @@ package nonisolated struct WireBlock: Sendable {
   /// Certificate; empty at height 1
   package var parentCertificate: Data = Data()
 
+  /// Opening; first block of a term above 1, else empty
+  package var opening: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -250,6 +253,9 @@ package nonisolated struct WireReceiptStatement: Sendable {
   package var acceptedAfterHeight: UInt64 = 0
 
   package var includedByHeight: UInt64 = 0
+
+  /// hash of that block; the network's id at height 0
+  package var acceptedAfterBlock: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -513,7 +519,7 @@ nonisolated extension WireBlockHeader: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Block"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}signature\0\u{1}envelopes\0\u{3}parent_certificate\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}signature\0\u{1}envelopes\0\u{3}parent_certificate\0\u{1}opening\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -525,6 +531,7 @@ nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 2: try { try decoder.decodeSingularBytesField(value: &self.signature) }()
       case 3: try { try decoder.decodeRepeatedBytesField(value: &self.envelopes) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.parentCertificate) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.opening) }()
       default: break
       }
     }
@@ -543,6 +550,9 @@ nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.parentCertificate.isEmpty {
       try visitor.visitSingularBytesField(value: self.parentCertificate, fieldNumber: 4)
     }
+    if !self.opening.isEmpty {
+      try visitor.visitSingularBytesField(value: self.opening, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -551,6 +561,7 @@ nonisolated extension WireBlock: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.signature != rhs.signature {return false}
     if lhs.envelopes != rhs.envelopes {return false}
     if lhs.parentCertificate != rhs.parentCertificate {return false}
+    if lhs.opening != rhs.opening {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -788,7 +799,7 @@ nonisolated extension WireVoterSet: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReceiptStatement"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{3}accepted_after_height\0\u{3}included_by_height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{3}accepted_after_height\0\u{3}included_by_height\0\u{3}accepted_after_block\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -799,6 +810,7 @@ nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf
       case 1: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.acceptedAfterHeight) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.includedByHeight) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.acceptedAfterBlock) }()
       default: break
       }
     }
@@ -814,6 +826,9 @@ nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf
     if self.includedByHeight != 0 {
       try visitor.visitSingularUInt64Field(value: self.includedByHeight, fieldNumber: 3)
     }
+    if !self.acceptedAfterBlock.isEmpty {
+      try visitor.visitSingularBytesField(value: self.acceptedAfterBlock, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -821,6 +836,7 @@ nonisolated extension WireReceiptStatement: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.envelope != rhs.envelope {return false}
     if lhs.acceptedAfterHeight != rhs.acceptedAfterHeight {return false}
     if lhs.includedByHeight != rhs.includedByHeight {return false}
+    if lhs.acceptedAfterBlock != rhs.acceptedAfterBlock {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -39,7 +39,7 @@ package nonisolated struct WireSubmitRequest: Sendable {
   package init() {}
 }
 
-/// The block that follows the one at this slot and hash, whatever its stage.
+/// The block that follows the one at this height and hash, whatever its stage.
 package nonisolated struct WireNextBlockRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -281,6 +281,74 @@ package nonisolated struct WirePatientRequest: Sendable {
   package init() {}
 }
 
+/// A block that this node keeps, by its hash.
+package nonisolated struct WireBlockRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var hash: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What voters tell each other of their chains and of the next term; the answer has the same form.
+package nonisolated struct WireExchange: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// SignedHead
+  package var head: Data = Data()
+
+  /// the newest header that the sender holds; unset: none
+  package var newest: WireSignedHeader {
+    get {_newest ?? WireSignedHeader()}
+    set {_newest = newValue}
+  }
+  /// Returns true if `newest` has been explicitly set.
+  package var hasNewest: Bool {self._newest != nil}
+  /// Clears the value of `newest`. Subsequent reads from it will return its default value.
+  package mutating func clearNewest() {self._newest = nil}
+
+  /// Decision, of terms above the sender's
+  package var decisions: [Data] = []
+
+  /// Ballot
+  package var ballots: [Data] = []
+
+  /// StatusReport
+  package var statuses: [Data] = []
+
+  /// Evidence that the sender knows since it started
+  package var evidence: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _newest: WireSignedHeader? = nil
+}
+
+/// A person's word on a decision; local socket only.
+package nonisolated struct WireBallotRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Decision, exact bytes
+  package var decision: Data = Data()
+
+  /// keep and tell it, do not vote for it
+  package var proposeOnly: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct WireRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -416,6 +484,30 @@ package nonisolated struct WireRequest: Sendable {
     set {body = .patient(newValue)}
   }
 
+  package var block: WireBlockRequest {
+    get {
+      if case .block(let v)? = body {return v}
+      return WireBlockRequest()
+    }
+    set {body = .block(newValue)}
+  }
+
+  package var exchange: WireExchange {
+    get {
+      if case .exchange(let v)? = body {return v}
+      return WireExchange()
+    }
+    set {body = .exchange(newValue)}
+  }
+
+  package var ballot: WireBallotRequest {
+    get {
+      if case .ballot(let v)? = body {return v}
+      return WireBallotRequest()
+    }
+    set {body = .ballot(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -435,6 +527,9 @@ package nonisolated struct WireRequest: Sendable {
     case runStart(WireRunStartRequest)
     case runStop(WireRunStopRequest)
     case patient(WirePatientRequest)
+    case block(WireBlockRequest)
+    case exchange(WireExchange)
+    case ballot(WireBallotRequest)
 
   }
 
@@ -470,6 +565,12 @@ package nonisolated struct WireBlockResponse: Sendable {
 
   /// empty: there is none yet
   package var block: Data = Data()
+
+  /// the block asked for is not of this node's chain
+  package var otherBranch: Bool = false
+
+  /// of the block, when this node knows one
+  package var certificate: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -544,6 +645,9 @@ package nonisolated struct WireReportResponse: Sendable {
   // methods supported on all messages.
 
   package var json: Data = Data()
+
+  /// SettlementProof; of a balance asked for by a member
+  package var proof: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -693,6 +797,14 @@ package nonisolated struct WireResponse: Sendable {
     set {body = .done(newValue)}
   }
 
+  package var exchange: WireExchange {
+    get {
+      if case .exchange(let v)? = body {return v}
+      return WireExchange()
+    }
+    set {body = .exchange(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -708,6 +820,7 @@ package nonisolated struct WireResponse: Sendable {
     case envelopes(WireEnvelopesResponse)
     case patient(WirePatientResponse)
     case done(WireDone)
+    case exchange(WireExchange)
 
   }
 
@@ -1336,9 +1449,133 @@ nonisolated extension WirePatientRequest: SwiftProtobuf.Message, SwiftProtobuf._
   }
 }
 
+nonisolated extension WireBlockRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BlockRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hash\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.hash) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.hash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.hash, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBlockRequest, rhs: WireBlockRequest) -> Bool {
+    if lhs.hash != rhs.hash {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireExchange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Exchange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}head\0\u{1}newest\0\u{1}decisions\0\u{1}ballots\0\u{1}statuses\0\u{1}evidence\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.head) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._newest) }()
+      case 3: try { try decoder.decodeRepeatedBytesField(value: &self.decisions) }()
+      case 4: try { try decoder.decodeRepeatedBytesField(value: &self.ballots) }()
+      case 5: try { try decoder.decodeRepeatedBytesField(value: &self.statuses) }()
+      case 6: try { try decoder.decodeRepeatedBytesField(value: &self.evidence) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.head.isEmpty {
+      try visitor.visitSingularBytesField(value: self.head, fieldNumber: 1)
+    }
+    try { if let v = self._newest {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.decisions.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.decisions, fieldNumber: 3)
+    }
+    if !self.ballots.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.ballots, fieldNumber: 4)
+    }
+    if !self.statuses.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.statuses, fieldNumber: 5)
+    }
+    if !self.evidence.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.evidence, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireExchange, rhs: WireExchange) -> Bool {
+    if lhs.head != rhs.head {return false}
+    if lhs._newest != rhs._newest {return false}
+    if lhs.decisions != rhs.decisions {return false}
+    if lhs.ballots != rhs.ballots {return false}
+    if lhs.statuses != rhs.statuses {return false}
+    if lhs.evidence != rhs.evidence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBallotRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BallotRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}decision\0\u{3}propose_only\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.decision) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.proposeOnly) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.decision.isEmpty {
+      try visitor.visitSingularBytesField(value: self.decision, fieldNumber: 1)
+    }
+    if self.proposeOnly != false {
+      try visitor.visitSingularBoolField(value: self.proposeOnly, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBallotRequest, rhs: WireBallotRequest) -> Bool {
+    if lhs.decision != rhs.decision {return false}
+    if lhs.proposeOnly != rhs.proposeOnly {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Request"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}submit\0\u{3}next_block\0\u{1}vote\0\u{3}blob_offer\0\u{3}blob_chunk\0\u{3}blob_read\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}query\0\u{1}consent\0\u{1}records\0\u{1}contribute\0\u{3}run_start\0\u{3}run_stop\0\u{1}patient\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}submit\0\u{3}next_block\0\u{1}vote\0\u{3}blob_offer\0\u{3}blob_chunk\0\u{3}blob_read\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}query\0\u{1}consent\0\u{1}records\0\u{1}contribute\0\u{3}run_start\0\u{3}run_stop\0\u{1}patient\0\u{1}block\0\u{1}exchange\0\u{1}ballot\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1554,6 +1791,45 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.body = .patient(v)
         }
       }()
+      case 17: try {
+        var v: WireBlockRequest?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .block(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .block(v)
+        }
+      }()
+      case 18: try {
+        var v: WireExchange?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .exchange(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .exchange(v)
+        }
+      }()
+      case 19: try {
+        var v: WireBallotRequest?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .ballot(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .ballot(v)
+        }
+      }()
       default: break
       }
     }
@@ -1629,6 +1905,18 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
       guard case .patient(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
+    case .block?: try {
+      guard case .block(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+    }()
+    case .exchange?: try {
+      guard case .exchange(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
+    }()
+    case .ballot?: try {
+      guard case .ballot(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1698,7 +1986,7 @@ nonisolated extension WireStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireBlockResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BlockResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}block\0\u{3}other_branch\0\u{1}certificate\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1707,6 +1995,8 @@ nonisolated extension WireBlockResponse: SwiftProtobuf.Message, SwiftProtobuf._M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.block) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.otherBranch) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.certificate) }()
       default: break
       }
     }
@@ -1716,11 +2006,19 @@ nonisolated extension WireBlockResponse: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.block.isEmpty {
       try visitor.visitSingularBytesField(value: self.block, fieldNumber: 1)
     }
+    if self.otherBranch != false {
+      try visitor.visitSingularBoolField(value: self.otherBranch, fieldNumber: 2)
+    }
+    if !self.certificate.isEmpty {
+      try visitor.visitSingularBytesField(value: self.certificate, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireBlockResponse, rhs: WireBlockResponse) -> Bool {
     if lhs.block != rhs.block {return false}
+    if lhs.otherBranch != rhs.otherBranch {return false}
+    if lhs.certificate != rhs.certificate {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1873,7 +2171,7 @@ nonisolated extension WireNextSequence: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireReportResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReportResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}json\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}json\0\u{1}proof\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1882,6 +2180,7 @@ nonisolated extension WireReportResponse: SwiftProtobuf.Message, SwiftProtobuf._
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.json) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.proof) }()
       default: break
       }
     }
@@ -1891,11 +2190,15 @@ nonisolated extension WireReportResponse: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.json.isEmpty {
       try visitor.visitSingularBytesField(value: self.json, fieldNumber: 1)
     }
+    if !self.proof.isEmpty {
+      try visitor.visitSingularBytesField(value: self.proof, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireReportResponse, rhs: WireReportResponse) -> Bool {
     if lhs.json != rhs.json {return false}
+    if lhs.proof != rhs.proof {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1998,7 +2301,7 @@ nonisolated extension WireFailure: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Response"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}failure\0\u{1}status\0\u{1}receipt\0\u{1}block\0\u{3}blob_progress\0\u{3}blob_content\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}report\0\u{1}envelopes\0\u{1}patient\0\u{1}done\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}failure\0\u{1}status\0\u{1}receipt\0\u{1}block\0\u{3}blob_progress\0\u{3}blob_content\0\u{3}envelope_status\0\u{3}next_sequence\0\u{1}report\0\u{1}envelopes\0\u{1}patient\0\u{1}done\0\u{1}exchange\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2162,6 +2465,19 @@ nonisolated extension WireResponse: SwiftProtobuf.Message, SwiftProtobuf._Messag
           self.body = .done(v)
         }
       }()
+      case 13: try {
+        var v: WireExchange?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .exchange(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .exchange(v)
+        }
+      }()
       default: break
       }
     }
@@ -2220,6 +2536,10 @@ nonisolated extension WireResponse: SwiftProtobuf.Message, SwiftProtobuf._Messag
     case .done?: try {
       guard case .done(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .exchange?: try {
+      guard case .exchange(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
     }()
     case nil: break
     }

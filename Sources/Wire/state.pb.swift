@@ -89,6 +89,9 @@ package nonisolated struct WireMemberState: Sendable {
 
   package var enrolledHeight: UInt64 = 0
 
+  /// from which its keys are void; 0: in force
+  package var endedHeight: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -602,6 +605,26 @@ package nonisolated struct WireWindowState: Sendable {
   package init() {}
 }
 
+/// evidence: id of the offence
+package nonisolated struct WireEvidenceState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var offender: String = String()
+
+  /// the name of the kind, such as "two votes"
+  package var offence: String = String()
+
+  package var reporter: String = String()
+
+  package var height: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "tally.v1"
@@ -612,7 +635,7 @@ nonisolated extension WireItemOutcome: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MemberState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0\u{3}ended_height\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -623,6 +646,7 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 1: try { try decoder.decodeSingularMessageField(value: &self._document) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.organisation) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.enrolledHeight) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.endedHeight) }()
       default: break
       }
     }
@@ -642,6 +666,9 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.enrolledHeight != 0 {
       try visitor.visitSingularUInt64Field(value: self.enrolledHeight, fieldNumber: 3)
     }
+    if self.endedHeight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.endedHeight, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -649,6 +676,7 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs._document != rhs._document {return false}
     if lhs.organisation != rhs.organisation {return false}
     if lhs.enrolledHeight != rhs.enrolledHeight {return false}
+    if lhs.endedHeight != rhs.endedHeight {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1784,6 +1812,51 @@ nonisolated extension WireWindowState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.appeals != rhs.appeals {return false}
     if lhs.microtokens != rhs.microtokens {return false}
     if lhs.rule != rhs.rule {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireEvidenceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EvidenceState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}offender\0\u{1}offence\0\u{1}reporter\0\u{1}height\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.offender) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.offence) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reporter) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.height) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.offender.isEmpty {
+      try visitor.visitSingularStringField(value: self.offender, fieldNumber: 1)
+    }
+    if !self.offence.isEmpty {
+      try visitor.visitSingularStringField(value: self.offence, fieldNumber: 2)
+    }
+    if !self.reporter.isEmpty {
+      try visitor.visitSingularStringField(value: self.reporter, fieldNumber: 3)
+    }
+    if self.height != 0 {
+      try visitor.visitSingularUInt64Field(value: self.height, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireEvidenceState, rhs: WireEvidenceState) -> Bool {
+    if lhs.offender != rhs.offender {return false}
+    if lhs.offence != rhs.offence {return false}
+    if lhs.reporter != rhs.reporter {return false}
+    if lhs.height != rhs.height {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -3,6 +3,7 @@ import Cryptography
 import Foundation
 import Messaging
 import Node
+import Processes
 import Storage
 
 /// Compares transfers between two processes with raw ZeroMQ between two processes, both with CURVE.
@@ -20,7 +21,7 @@ struct Bench: AsyncParsableCommand {
             atPath: peer.folder, withIntermediateDirectories: true)
         var (raw, hash, up, down) = ([Cost](), [Cost](), [Cost](), [Cost]())
         for round in 0..<rounds {
-            raw.append(try rawCost())
+            raw.append(try await rawCost())
             let transfer = try await transferCosts(round: round)
             hash.append(transfer.hash)
             up.append(transfer.up)
@@ -42,17 +43,17 @@ struct Bench: AsyncParsableCommand {
     }
 
     /// From the first byte handed over until the other process has received the last.
-    private func rawCost() throws -> Cost {
+    private func rawCost() async throws -> Cost {
         let sink = try Companion(["sink", "--messages", "\(mebibytes)"] + options(peer.folder))
         defer { sink.kill() }
-        let push = try RawPipe.push(to: try sink.line("endpoint "), peer)
+        let push = try RawPipe.push(to: await sink.line("endpoint "), peer)
         defer { push.close() }
         let chunk = [UInt8](repeating: 7, count: 1 << 20)
         try push.send(chunk)
-        _ = try sink.line("ready")
+        _ = try await sink.line("ready")
         let start = Meter(sink)
         for _ in 0..<mebibytes { try push.send(chunk) }
-        _ = try sink.line("received")
+        _ = try await sink.line("received")
         return start.cost()
     }
 
@@ -67,7 +68,7 @@ struct Bench: AsyncParsableCommand {
         let server = try Companion(["serve", "--quiet"] + options(folders[1]))
         defer { server.kill() }
         let context = try peer.context()
-        let client = try peer.client(context, try server.line("endpoint "))
+        let client = try peer.client(context, try await server.line("endpoint "))
         do {
             // Connects before the clock starts.
             try await download(
@@ -146,37 +147,22 @@ private struct Meter {
 }
 
 /// This executable once more, with other arguments, until it is killed.
-private final class Companion {
-    private let process = Process()
-    private let input = Pipe()
-    private let output = Pipe()
+private struct Companion {
+    private let process: ChildProcess
 
     init(_ arguments: [String]) throws {
-        process.executableURL = Bundle.main.executableURL
-        process.arguments = arguments
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
+        process = try ChildProcess(
+            builtExecutable("blob-peer"), arguments, errors: .inherited, holdsInput: true)
     }
 
-    /// What follows the words on the next line that begins with them.
-    func line(_ words: String) throws -> String {
-        var line: [UInt8] = []
-        while let byte = try output.fileHandleForReading.read(upToCount: 1)?.first {
-            guard byte == UInt8(ascii: "\n") else {
-                line.append(byte)
-                continue
-            }
-            let text = String(decoding: line, as: UTF8.self)
-            if text.hasPrefix(words) { return String(text.dropFirst(words.count)) }
-            line = []
-        }
-        throw ExitCode.failure
+    /// What follows the words on the first line that begins with them.
+    func line(_ words: String) async throws -> String {
+        String(try await process.line { $0.hasPrefix(words) }.dropFirst(words.count))
     }
 
     /// Seconds so far, in steps of 10 ms: fields 14 and 15 of proc(5)'s stat, in ticks.
     var processors: Double {
-        let path = "/proc/\(process.processIdentifier)/stat"
+        let path = "/proc/\(process.id)/stat"
         let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
         let fields = text.drop { $0 != ")" }.split(separator: " ")
         guard fields.count > 13 else { return 0 }
@@ -184,8 +170,5 @@ private final class Companion {
         return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
-    func kill() {
-        Foundation.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
+    func kill() { process.signal(SIGKILL) }
 }

@@ -9,7 +9,7 @@ import Storage
 import Testing
 import Training
 
-@Suite("Exit codes and sentences")
+@Suite("Exit codes and sentences", .timeLimit(.minutes(2)))
 struct ExitStatusTests {
     @Test("0 fine, 1 could not, 2 a finding, 64 a wrong command line")
     func mapping() {

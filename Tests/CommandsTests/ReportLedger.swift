@@ -57,17 +57,19 @@ final class ReportLedger {
         let block = try Block(
             header: header, envelopes: envelopes, parentCertificate: nil,
             network: consortium.network, key: key)
+        var terms = tip.terms
+        terms.advance(to: terms.newest, isFirst: tip.slot == .genesis)
         tip = Tip(
             slot: block.slot, hash: block.hash, timeMilliseconds: header.timeMilliseconds,
-            log: log)
+            log: log, terms: terms)
         let executed = ExecutedBlock(block: block, execution: execution, tip: tip)
         let vote = try Vote(
             voter: coordinator, slot: block.slot, block: block.hash,
             network: consortium.network, key: key)
         try store.commit(
             Commitment(
-                block: executed, vote: vote, highest: nil, settled: [executed], rehashed: [:],
-                tree: StateTree()))
+                block: executed, votes: [vote], journal: Journal(term: .first),
+                settled: [executed], dropped: [], rehashed: [:], tree: StateTree()))
     }
 
     static func item(_ number: Int) -> String { "north/n\(number)" }

@@ -16,6 +16,12 @@ private func document(signing: AccountID, transport: [UInt8]) throws -> [UInt8] 
         endpoint: "")
 }
 
+private func newKeys(of account: AccountID) throws -> [UInt8] {
+    try signedMember(
+        account: account, signing: SigningKey(seed: named("new signing key")), vote: nil,
+        transport: named("new transport key"), endpoint: "")
+}
+
 extension TransitionTests {
     static let membershipRows = [
         TransitionRow(.notPermitted, "a reader enrols") {
@@ -23,6 +29,42 @@ extension TransitionTests {
         },
         TransitionRow(.notPermitted, "a developer enrols") {
             try $0.outcome(.enrol(memberDocument(newcomer)), by: Consortium.developer)
+        },
+        TransitionRow(nil, "a reader's new keys, signed with its old one") {
+            try $0.outcome(.rekey(newKeys(of: reader)), by: reader)
+        },
+        TransitionRow(.memberMalformed, "new keys without a document") {
+            try $0.outcome(.rekey([1]), by: reader)
+        },
+        TransitionRow(.notAFoundingRole, "a site's new keys without a decision") {
+            try $0.outcome(.rekey(memberDocument(east)), by: east)
+        },
+        TransitionRow(.notPermitted, "a site gives its reader new keys") {
+            try $0.outcome(.rekey(newKeys(of: reader)), by: east)
+        },
+        TransitionRow(.keyInUse, "new keys that are another's") {
+            let other = try signedMember(
+                account: reader, signing: signingKey(of: AccountID(.annotator, "east-2")),
+                vote: nil, transport: named("new"), endpoint: "")
+            return try $0.outcome(.rekey(other), by: reader)
+        },
+        TransitionRow(nil, "a site revokes its reader") {
+            try $0.outcome(.revoke(reader.text), by: east)
+        },
+        TransitionRow(nil, "a reader revokes itself") {
+            try $0.outcome(.revoke(reader.text), by: reader)
+        },
+        TransitionRow(.malformedField, "revoking what is no account") {
+            try $0.outcome(.revoke("east"), by: east)
+        },
+        TransitionRow(.notAFoundingRole, "revoking a site without a decision") {
+            try $0.outcome(.revoke(north.text), by: east)
+        },
+        TransitionRow(.unknownAccount, "revoking who is no member") {
+            try $0.outcome(.revoke(newcomer.text), by: east)
+        },
+        TransitionRow(.notPermitted, "revoking another site's reader") {
+            try $0.outcome(.revoke(reader.text), by: north)
         },
         TransitionRow(.memberMalformed, "no document") { try $0.outcome(.enrol([1]), by: east) },
         TransitionRow(.memberMalformed, "a proof by another key") {

@@ -1,4 +1,6 @@
+import Deployments
 import Foundation
+import Processes
 import Testing
 
 extension EndToEnd {

@@ -1,4 +1,6 @@
+import Deployments
 import Foundation
+import Processes
 import Testing
 
 extension EndToEnd {
@@ -107,7 +109,7 @@ extension Deployment {
                 try await Task.sleep(for: .milliseconds(5))
             }
             guard process.isRunning || !command.isRunning else {
-                command.killNow()
+                try command.killNow()
                 break
             }
             if try await command.ended().status == 0 { acknowledged.append(patient) }

@@ -1,4 +1,6 @@
+import Deployments
 import Foundation
+import Processes
 import TestSupport
 import Testing
 
@@ -74,7 +76,7 @@ extension EndToEnd {
                     ).items.map(\.state)
                     return states.count == own && states.allSatisfy { $0 == "wait" }
                 }
-                killed.killNow()
+                try killed.killNow()
                 let reports = try await deployment.annotate()
                 for report in reports {
                     #expect(report.rejected.isEmpty && report.missed == 0)
@@ -176,25 +178,5 @@ extension Deployment {
             try await Task.sleep(for: .milliseconds(200))
         }
         return acknowledged
-    }
-
-    /// Expects patients' consents, granted at a running site, on every replica.
-    func expectConsents(of patients: [String], grantedAt site: String) async throws {
-        for patient in patients {
-            // After a kill the sites ask again within seconds; a lost consent never comes.
-            try await eventually("\(patient) is on the chain of \(site)") {
-                try await tally("consent", "show", patient, "--format", "json", in: site).status
-                    == 0
-            }
-            let known = try await report(ConsentReport.self, "consent", "show", patient, in: site)
-            _ = try await together(Self.nodes) { name in
-                try await eventually("\(patient) is on the chain of \(name)") {
-                    let ended = try await self.tally(
-                        "consent", "show", known.patient, "--format", "json", in: name)
-                    guard ended.status == 0 else { return false }
-                    return try ConsentReport(json: ended.output).intervals.first?.inForce == true
-                }
-            }
-        }
     }
 }

@@ -1,4 +1,6 @@
+import Deployments
 import Foundation
+import Processes
 import Testing
 
 extension EndToEnd {
@@ -27,6 +29,23 @@ extension EndToEnd {
             }
         }
 
+        @Test("SIGTERM ends a worker with 0 at the moment when it says that it is up")
+        func duringStart() async throws {
+            try await withDeployment(.annotated) { deployment in
+                for name in ["hub", "north"] {
+                    for _ in 0..<5 {
+                        let process = try deployment.launch(name)
+                        try await eventually("\(name) is up", every: .zero) {
+                            process.log.contains(" is up")
+                        }
+                        process.signal(SIGTERM)
+                        let ended = try await process.ended(within: Self.patience)
+                        #expect(ended.status == 0 && ended.sentences.isEmpty, "\(name): \(ended)")
+                    }
+                }
+            }
+        }
+
         @Test("SIGTERM ends a site with 0 though its coordinator is down")
         func withoutCoordinator() async throws {
             try await withDeployment(.annotated) { deployment in
@@ -42,7 +61,7 @@ extension EndToEnd {
                     let ended = try await deployment.stop(name, within: Self.patience)
                     #expect(ended.status == 0 && ended.sentences.isEmpty, "\(name): \(ended)")
                 }
-                command.killNow()
+                try command.killNow()
             }
         }
 

@@ -1,5 +1,7 @@
+import Deployments
 import Foundation
 import Glibc
+import Processes
 import TestSupport
 import Testing
 

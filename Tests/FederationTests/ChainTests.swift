@@ -41,11 +41,11 @@ struct ChainTests {
         try chain.deliver(second, to: [0, 1])
         #expect(chain.coordinator.newestCertificate == nil)
         #expect(try chain.propose() == nil, "the parent is not certified")
-        guard case .vote(let late) = try chain.voters[2].consider(second, now: chain.now) else {
+        guard case .commit(let late) = try chain.voters[2].consider(second, now: chain.now) else {
             Issue.record("the third voter should vote")
             return
         }
-        let completes = try chain.coordinator.count(late.vote)
+        let completes = try chain.coordinator.count(try #require(late.votes.first))
         #expect(completes)
         #expect(try chain.propose() != nil)
     }

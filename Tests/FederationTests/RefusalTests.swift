@@ -50,7 +50,7 @@ struct RefusalTests {
         var (chain, block) = try chainWithProposal()
         let same = try altered(block, in: chain)
         #expect(same.bytes == block.bytes)
-        guard case .vote = try chain.voters[1].consider(same, now: chain.now) else {
+        guard case .commit = try chain.voters[1].consider(same, now: chain.now) else {
             Issue.record("the sound block was not voted for")
             return
         }
@@ -88,17 +88,21 @@ struct RefusalTests {
     func certificates() throws {
         var (chain, block) = try chainWithProposal()
         let carried = try #require(block.parentCertificate)
-        let two = carried.signatures.filter { $0.key != Consortium.coordinator }
         let few = Certificate(
             slot: carried.slot, block: carried.block,
-            votes: two.filter { $0.key != Consortium.east })
+            entries: carried.entries.filter {
+                ![Consortium.coordinator, Consortium.east].contains($0.voter)
+            })
         #expect(
             try refusal(altered(block, in: chain, certificate: few), by: &chain)
                 == .badParentCertificate(
-                    .tooFew(votes: few.signatures.count, quorum: 3)))
-        var swapped = carried.signatures
-        swapped[Consortium.east] = carried.signatures[Consortium.north]
-        let false_ = Certificate(slot: carried.slot, block: carried.block, votes: swapped)
+                    .tooFew(votes: few.entries.count, quorum: 3)))
+        let north = try #require(carried.entries.first { $0.voter == Consortium.north })
+        let swapped = carried.entries.map { entry in
+            entry.voter == Consortium.east
+                ? Certificate.Entry(voter: entry.voter, signature: north.signature) : entry
+        }
+        let false_ = Certificate(slot: carried.slot, block: carried.block, entries: swapped)
         #expect(
             try refusal(altered(block, in: chain, certificate: false_), by: &chain)
                 == .badParentCertificate(.badSignature(Consortium.east)))
@@ -146,11 +150,12 @@ struct RefusalTests {
         let far = try altered(block, in: chain) {
             $0.slot = Slot(term: $0.slot.term, height: $0.slot.height.next)
         }
-        guard case .ahead(of: let height) = try chain.voters[1].consider(far, now: chain.now)
-        else {
-            Issue.record("a block above the next height should wait")
+        #expect(
+            try refusal(far, by: &chain) == .notAChild(of: chain.voters[1].replica.head.height))
+        let orphan = try altered(block, in: chain) { $0.previous = Digest.sha256([3]) }
+        guard case .missingParent = try chain.voters[1].consider(orphan, now: chain.now) else {
+            Issue.record("a block without a known parent should wait")
             return
         }
-        #expect(height == chain.voters[1].replica.head.height)
     }
 }

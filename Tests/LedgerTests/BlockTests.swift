@@ -19,13 +19,12 @@ struct BlockTests {
         let network = network
         parent = Certificate(
             slot: slot, block: hash,
-            votes: try Dictionary(
-                uniqueKeysWithValues: Consortium.sites.map { voter in
-                    let vote = try Vote(
-                        voter: voter, slot: slot, block: hash, network: network,
-                        key: voteKey(of: voter))
-                    return (voter, vote.signature)
-                }))
+            entries: try Consortium.sites.map { voter in
+                let vote = try Vote(
+                    voter: voter, slot: slot, block: hash, network: network,
+                    key: voteKey(of: voter))
+                return Certificate.Entry(voter: voter, signature: vote.signature)
+            })
         header = BlockHeader(
             slot: Slot(term: Term(1), height: Height(9)), previous: hash,
             timeMilliseconds: 1_700_000_000_000, proposer: Consortium.coordinator,
@@ -66,17 +65,56 @@ struct BlockTests {
 
     @Test("what was proposed is what is read")
     func roundTrip() throws {
-        for opening in [nil, digest("opening")] {
-            let block = try block { $0.opening = opening }
-            let read = try Block(strictly: block.bytes, network: network)
-            #expect(read == block)
-            #expect(read.header.opening == opening)
-            #expect(read.height == Height(9) && read.parentCertificate == parent)
-            #expect(read.envelopes == [try example.envelope])
-            #expect(
-                read.hash == payloadHash(.block, network: network, read.headerBytes))
-            try read.verifySignature(by: key.verifyingKey, network: network)
-        }
+        let block = try block()
+        let read = try Block(strictly: block.bytes, network: network)
+        #expect(read == block)
+        #expect(read.height == Height(9) && read.parentCertificate == parent)
+        #expect(read.envelopes == [try example.envelope])
+        #expect(read.hash == payloadHash(.block, network: network, read.headerBytes))
+        try read.verifySignature(by: key.verifyingKey, network: network)
+    }
+
+    @Test("the opening that a header names is the one that the block carries")
+    func openings() throws {
+        let unnamed = try block { $0.opening = digest("opening") }
+        #expect(fault(unnamed.bytes) == .openingOfAnother)
+        let opening = try self.opening()
+        let first = try firstBlock(opening)
+        let read = try Block(strictly: first.bytes, network: network)
+        #expect(read == first && read.opening == opening && read.isFirst)
+        let otherTerm = try firstBlock(opening) { $0.slot = Slot(term: Term(3), height: Height(9)) }
+        #expect(fault(otherTerm.bytes) == .openingOfAnother)
+        let otherHash = try firstBlock(opening) { $0.opening = digest("opening") }
+        #expect(fault(otherHash.bytes) == .openingOfAnother)
+        let notNamed = try firstBlock(opening) { $0.opening = nil }
+        #expect(fault(notNamed.bytes) == .openingOfAnother)
+    }
+
+    private func opening() throws -> Opening {
+        var wire = WireDecision()
+        wire.term = 2
+        wire.coordinator = Consortium.coordinator.text
+        wire.coordinatorKey = data(key.verifyingKey.bytes)
+        wire.voters =
+            VoterSet(
+                keys: [Consortium.north: try voteKey(of: Consortium.north).verifyingKey],
+                majority: false
+            ).wire
+        return Opening(
+            decision: try Decision(strictly: wire.encoded(), network: network), statuses: [],
+            network: network)
+    }
+
+    private func firstBlock(
+        _ opening: Opening, _ change: (inout BlockHeader) -> Void = { _ in }
+    ) throws -> Block {
+        var header = try block().header
+        header.slot = Slot(term: Term(2), height: header.slot.height)
+        header.opening = opening.hash
+        change(&header)
+        return try Block(
+            header: header, envelopes: [example.envelope], parentCertificate: parent,
+            opening: opening, network: network, key: key)
     }
 
     @Test("the first block carries no certificate, every other one does")
@@ -85,6 +123,7 @@ struct BlockTests {
             $0.slot = Slot(term: .first, height: Height(1))
             $0.previous = network.digest
             $0.parentCertificate = .zero
+            $0.opening = network.digest
         }
         #expect(try Block(strictly: first.bytes, network: network) == first)
         let without = try block(certificate: .some(nil)) { $0.parentCertificate = .zero }
@@ -97,7 +136,7 @@ struct BlockTests {
         #expect(fault(wrongHash.bytes) == .certificateOfAnother)
         let wrongParent = try block { $0.previous = digest("another") }
         #expect(fault(wrongParent.bytes) == .certificateOfAnother)
-        let other = Certificate(slot: parent.slot, block: parent.block, votes: [:])
+        let other = Certificate(slot: parent.slot, block: parent.block, entries: [])
         #expect(fault(try block(certificate: other).bytes) == .certificateOfAnother)
     }
 
@@ -191,7 +230,7 @@ struct BlockTests {
     @Test("any one byte changed: refused, or a signature fails", arguments: UInt64(0)..<8)
     func mutations(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
-        let block = try block { $0.opening = digest("opening") }
+        let block = try block()
         func isGood(_ bytes: [UInt8]) -> Bool {
             guard let read = try? Block(strictly: bytes, network: network) else { return false }
             return (try? read.verifySignature(by: key.verifyingKey, network: network)) != nil

@@ -41,7 +41,7 @@ struct CodecTests {
         let refused = WireFault.notCanonical("tally.v1.Transaction")
         #expect(fault(close) == nil && fault(period) == nil)
         #expect(fault(close + period) == refused)
-        #expect(fault(RawMessage.bytes(18, [])) == refused)
+        #expect(fault(RawMessage.bytes(60, [])) == refused)
         #expect(fault(RawMessage.bytes(8, RawMessage.number(2, 1))) == refused)
         #expect(
             fault(RawMessage.bytes(8, RawMessage.number(1, 1) + RawMessage.number(2, 1)))

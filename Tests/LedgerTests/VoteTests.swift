@@ -66,29 +66,29 @@ struct VoteTests {
         let vote = try vote()
         let read = try Vote(strictly: vote.encoded())
         #expect(read == vote)
-        try read.verify(by: voters, network: network)
+        try read.verify(by: [voters], network: network)
     }
 
     @Test("who does not vote, or not so, is refused")
     func refusals() throws {
         let stranger = AccountID(.site, "south")
         #expect(throws: VoteFault.notAVoter("site/south")) {
-            try vote(stranger).verify(by: voters, network: network)
+            try vote(stranger).verify(by: [voters], network: network)
         }
         let forged = try Vote(
             voter: Consortium.east, slot: slot, block: block, network: network,
             key: voteKey(of: Consortium.west))
         #expect(throws: VoteFault.badSignature(Consortium.east)) {
-            try forged.verify(by: voters, network: network)
+            try forged.verify(by: [voters], network: network)
         }
         let bySigningKey = try Vote(
             voter: Consortium.east, slot: slot, block: block, network: network,
             key: signingKey(of: Consortium.east))
         #expect(throws: VoteFault.badSignature(Consortium.east)) {
-            try bySigningKey.verify(by: voters, network: network)
+            try bySigningKey.verify(by: [voters], network: network)
         }
         #expect(throws: VoteFault.badSignature(Consortium.east)) {
-            try vote().verify(by: voters, network: .none)
+            try vote().verify(by: [voters], network: .none)
         }
         var wire = try WireVote(strictly: vote().encoded())
         wire.voter = "nobody"
@@ -106,7 +106,7 @@ struct VoteTests {
             var changed = bytes
             changed[place] ^= 1 << UInt8(bit)
             #expect(throws: VoteFault.self, "byte \(place), bit \(bit)") {
-                try Vote(strictly: changed).verify(by: voters, network: network)
+                try Vote(strictly: changed).verify(by: [voters], network: network)
             }
         }
     }
@@ -115,7 +115,8 @@ struct VoteTests {
     func receipts() throws {
         let key = try signingKey(of: Consortium.coordinator)
         let receipt = try Receipt(
-            envelope: block, acceptedAfter: Height(10), promise: 8, network: network, key: key)
+            envelope: block, acceptedAfter: Height(10), block: block, promise: 8,
+            network: network, key: key)
         #expect(receipt.includedBy == Height(18))
         #expect(
             Receipt(receipt.wire, coordinator: key.verifyingKey, network: network) == receipt)
@@ -133,8 +134,8 @@ struct VoteTests {
                 } == nil, "byte \(place)")
         }
         let far = try Receipt(
-            envelope: block, acceptedAfter: Height(.max - 1), promise: 8, network: network,
-            key: key)
+            envelope: block, acceptedAfter: Height(.max - 1), block: block, promise: 8,
+            network: network, key: key)
         #expect(far.includedBy == Height(.max))
     }
 }

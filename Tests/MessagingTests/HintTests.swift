@@ -3,7 +3,7 @@ import Testing
 
 import Messaging
 
-@Suite("Hints", .serialized)
+@Suite("Hints", .serialized, .timeLimit(.minutes(2)))
 struct HintTests {
     @Test("a hint reaches a registered subscriber and no other")
     func arrives() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 import Messaging
 
-@Suite("Lifetime of connections", .serialized)
+@Suite("Lifetime of connections", .serialized, .timeLimit(.minutes(2)))
 struct LifetimeTests {
     @Test("a request to nobody times out and says that nobody was reached")
     func nobody() async throws {

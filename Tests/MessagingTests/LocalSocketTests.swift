@@ -5,7 +5,7 @@ import Testing
 
 import Messaging
 
-@Suite("The local socket", .serialized)
+@Suite("The local socket", .serialized, .timeLimit(.minutes(2)))
 final class LocalSocketTests {
     private let folder: URL
     private let path: String

@@ -7,7 +7,7 @@ import Testing
 
 import Messaging
 
-@Suite("Requests", .serialized)
+@Suite("Requests", .serialized, .timeLimit(.minutes(2)))
 struct RequestTests {
     @Test("an answer comes back to its question, from the registered account")
     func answers() async throws {

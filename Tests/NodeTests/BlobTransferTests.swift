@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import Messaging
 import Node
+import Processes
 import Storage
 import Synchronization
 import TestSupport
@@ -57,7 +58,7 @@ private func doneBytes(_ line: String) -> Int {
     line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? -1
 }
 
-@Suite("Blob transfers between processes", .serialized)
+@Suite("Blob transfers between processes", .serialized, .timeLimit(.minutes(5)))
 struct BlobProcessTests {
     private static let size = 200_000_000
     /// What may be sent again after each interruption: a full window of chunks.
@@ -72,19 +73,19 @@ struct BlobProcessTests {
         let first = try await site.serve("there", ["--delay", "20"])
         let sender = try site.start("send", "here", arguments(first.endpoint))
         _ = try await sender.line { doneBytes($0) > Self.size / 4 }
-        sender.kill()
-        #expect(try await sender.exit() == -SIGKILL)
+        sender.signal(SIGKILL)
+        #expect(try await sender.ended().status == -SIGKILL)
 
         let again = try site.start("send", "here", arguments(first.endpoint))
         let resumed = try await again.line { $0.hasPrefix("progress ") }
         #expect(doneBytes(resumed) > Self.size / 4)
         _ = try await again.line { doneBytes($0) > Self.size / 2 }
-        first.process.kill()
-        #expect(try await first.process.exit() == -SIGKILL)
+        first.process.signal(SIGKILL)
+        #expect(try await first.process.ended().status == -SIGKILL)
         #expect(try !site.store("there").contains(digest))
 
         let second = try await site.serve("there", ["--endpoint", first.endpoint])
-        #expect(try await again.exit() == 0)
+        #expect(try await again.ended().status == 0)
         #expect(again.lines.last == "done")
         #expect(try site.store("there").read(digest).count == Self.size)
         #expect(try site.partials("there") == [])
@@ -100,19 +101,19 @@ struct BlobProcessTests {
         let first = try await site.serve("there", ["--delay", "20"])
         let receiver = try site.start("fetch", "here", arguments(first.endpoint))
         _ = try await receiver.line { doneBytes($0) > Self.size / 4 }
-        receiver.kill()
-        #expect(try await receiver.exit() == -SIGKILL)
+        receiver.signal(SIGKILL)
+        #expect(try await receiver.ended().status == -SIGKILL)
 
         let again = try site.start("fetch", "here", arguments(first.endpoint))
         let resumed = try await again.line { $0.hasPrefix("progress ") }
         #expect(doneBytes(resumed) > Self.size / 4)
         _ = try await again.line { doneBytes($0) > Self.size / 2 }
-        first.process.kill()
-        #expect(try await first.process.exit() == -SIGKILL)
+        first.process.signal(SIGKILL)
+        #expect(try await first.process.ended().status == -SIGKILL)
         #expect(try !site.store("here").contains(digest))
 
         let second = try await site.serve("there", ["--endpoint", first.endpoint])
-        #expect(try await again.exit() == 0)
+        #expect(try await again.ended().status == 0)
         #expect(try site.store("here").read(digest).count == Self.size)
         #expect(try site.partials("here") == [])
         let sent = bytes("read", in: first.process) + bytes("read", in: second.process)
@@ -125,15 +126,15 @@ struct BlobProcessTests {
         let digest = try site.store("here").put(content(20 << 20, seed: 3))
         let full = try await site.serve("there", ["--file-limit", "\(9 << 20 | 4_321)"])
         let sender = try site.start("send", "here", ["--endpoint", full.endpoint, digest.hex])
-        #expect(try await sender.exit() == 1)
+        #expect(try await sender.ended().status == 1)
         #expect(sender.lines.last?.hasPrefix("failed diskFull could not write ") == true)
         #expect(try site.store("there").beginPartial(digest, size: 20 << 20) == 9 << 20 | 4_321)
-        full.process.kill()
-        _ = try await full.process.exit()
+        full.process.signal(SIGKILL)
+        _ = try await full.process.ended()
 
         let roomy = try await site.serve("there", ["--endpoint", full.endpoint])
         let later = try site.start("send", "here", ["--endpoint", full.endpoint, digest.hex])
-        #expect(try await later.exit() == 0)
+        #expect(try await later.ended().status == 0)
         #expect(bytes("chunk", in: roomy.process) == (20 << 20) - (9 << 20 | 4_321))
         #expect(try site.store("there").contains(digest))
     }
@@ -148,13 +149,13 @@ struct BlobProcessTests {
                 "send", "--folder", "\(site.path)/here", "--seed", "stranger", "--overall", "1",
                 "--endpoint", server.endpoint, digest.hex,
             ])
-        #expect(try await sender.exit() == 1)
+        #expect(try await sender.ended().status == 1)
         #expect(sender.lines.last?.contains("was not transferred with tcp://") == true)
         #expect(!server.process.lines.contains { $0.hasPrefix("offer") })
     }
 }
 
-@Suite("Blob transfers")
+@Suite("Blob transfers", .timeLimit(.minutes(2)))
 struct BlobTransferTests {
     private let site = Site()
 

@@ -10,7 +10,7 @@ import TestSupport
 import Training
 import Wire
 
-@Suite("tally replay") struct TrainingReplayTests {
+@Suite("tally replay", .timeLimit(.minutes(5))) struct TrainingReplayTests {
     private func state(of home: StudiedHome) throws -> SQLiteState {
         SQLiteState(try LedgerStore.reading(at: home.home.ledger))
     }
@@ -135,7 +135,8 @@ import Wire
         var models = CoalitionMemory()
         let blobs = home.home.blobs
         try TrainingReplay(
-            genesis: home.home.genesisDocument(), state: layered, contentKey: nil,
+            terms: TermHistory(genesis: home.home.genesisDocument()), state: layered,
+            contentKey: nil,
             blob: { try readBlob($0, in: blobs) }
         ).compare(models: &models) { rounds.append($0) }
         #expect(rounds.map(\.identical) == [true, false])
@@ -155,7 +156,8 @@ import Wire
         var rounds: [ReplayedRound] = []
         let blobs = home.home.blobs
         try TrainingReplay(
-            genesis: home.home.genesisDocument(), state: state(of: home), contentKey: nil,
+            terms: TermHistory(genesis: home.home.genesisDocument()), state: state(of: home),
+            contentKey: nil,
             blob: { try readBlob($0, in: blobs) }
         ).compare(models: &models) { rounds.append($0) }
         #expect(rounds.map(\.identical) == [true, true])

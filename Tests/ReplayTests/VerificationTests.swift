@@ -8,7 +8,7 @@ import Storage
 import Testing
 import TestSupport
 
-@Suite("tally verify") struct VerificationTests {
+@Suite("tally verify", .timeLimit(.minutes(5))) struct VerificationTests {
     @Test("an untouched home is sound", arguments: Consortium.voters)
     func untouched(account: AccountID) throws {
         let home = try StudiedHome(of: account)

@@ -75,7 +75,7 @@ private final class Scratch {
         let now = chain.now + 50
         let block = try #require(try coordinator.propose(above: &replica, now: now))
         var voter = chain.voters[1].replica
-        guard case .vote(let commitment) = try voter.consider(block, now: now) else {
+        guard case .commit(let commitment) = try voter.consider(block, now: now) else {
             throw CancellationError()
         }
         #expect(commitment.settled.map(\.tip.height) == [Height(4)])
@@ -111,7 +111,7 @@ private final class Scratch {
         }
         try store.commit(commitment)
         #expect(try store.tip().height == Height(4))
-        #expect(try store.vote(at: commitment.vote.slot) == commitment.vote)
+        #expect(try store.vote(at: commitment.block.tip.slot) == commitment.votes.first)
     }
 
     @Test("a second vote at one slot is refused, also across a restart")
@@ -232,9 +232,7 @@ private final class Scratch {
         #expect(throws: (any Error).self) {
             try reader.accept(
                 scratch.chain.envelope([.grant(named("x"))], by: Consortium.east),
-                receipt: Receipt(
-                    envelope: .zero, acceptedAfter: Height(1), promise: 8,
-                    network: scratch.chain.network, key: signingKey(of: Consortium.coordinator)))
+                receipt: [])
         }
     }
 

@@ -37,18 +37,21 @@ package struct StoredVoter {
 
     private static func replica(_ account: AccountID, _ store: LedgerStore) throws -> Replica {
         var replica = Replica(
-            genesis: store.genesis, account: account, voteKey: try voteKey(of: account),
-            settled: try store.tip(), state: SQLiteState(store), tree: try store.stateTree())
+            genesis: store.genesis, account: account, voteKeys: [try voteKey(of: account)],
+            journal: try store.journal(), settled: try store.tip(), state: SQLiteState(store),
+            tree: try store.stateTree())
         for block in try store.pendingBlocks() { try replica.restore(block) }
         return replica
     }
 
     /// Considers a block and keeps what its vote stands on.
     package mutating func consider(_ block: Block, now: UInt64) throws -> Vote? {
-        guard case .vote(let commitment) = try replica.consider(block, now: now) else { return nil }
+        guard case .commit(let commitment) = try replica.consider(block, now: now) else {
+            return nil
+        }
         try store.commit(commitment)
         replica.advance(by: commitment)
-        return commitment.vote
+        return commitment.votes.first
     }
 
     /// Closes the ledger and opens it again, as a restart does.
@@ -73,7 +76,9 @@ package struct StoredChain {
     package init(in folder: String, _ agreement: WireAgreement = chainAgreement()) throws {
         let genesis = try Genesis(strictly: testGenesis(agreement))
         self.genesis = genesis
-        coordinator = Coordinator(genesis: genesis, key: try signingKey(of: Consortium.coordinator))
+        coordinator = Coordinator(
+            genesis: genesis, account: Consortium.coordinator,
+            key: try signingKey(of: Consortium.coordinator))
         voters = try Consortium.voters.map { try StoredVoter($0, in: folder, genesis: genesis) }
         now = genesis.timeMilliseconds
     }
@@ -109,10 +114,10 @@ package struct StoredChain {
         let envelope = try envelope(transactions, by: account)
         try coordinator.admit(envelope, above: &voters[0].replica)
         let receipt = try Receipt(
-            envelope: envelope.id, acceptedAfter: replica.head.height,
+            envelope: envelope.id, acceptedAfter: replica.head.height, block: replica.head.hash,
             promise: UInt64(genesis.agreement.chain.inclusionPromise), network: network,
             key: signingKey(of: Consortium.coordinator))
-        try voters[0].store.accept(envelope, receipt: receipt)
+        try voters[0].store.accept(envelope, receipt: receipt.wire.encoded())
         coordinator.keep(envelope)
     }
 
@@ -124,7 +129,7 @@ package struct StoredChain {
             return nil
         }
         guard try voters[0].store.append(block) else { throw AnotherProposal() }
-        coordinator.appended(block)
+        coordinator.appended(block, needing: [genesis.voters])
         for index in voters.indices {
             guard let vote = try voters[index].consider(block, now: now) else { continue }
             _ = try coordinator.count(vote)

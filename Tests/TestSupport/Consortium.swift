@@ -56,8 +56,7 @@ package struct Consortium: Sendable {
 
     package func context(at height: UInt64) -> BlockContext {
         BlockContext(
-            network: network, agreement: agreement, voters: genesis.voters,
-            coordinator: genesis.coordinator.account, height: Height(height))
+            network: network, terms: TermHistory(genesis: genesis), height: Height(height))
     }
 
     /// Signs transactions as the member's next envelope.

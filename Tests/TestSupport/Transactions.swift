@@ -14,6 +14,18 @@ extension WireTransaction {
         return Self(.memberEnrol(body))
     }
 
+    package static func rekey(_ member: [UInt8]) -> Self {
+        var transaction = WireTransaction()
+        transaction.memberRekey.member = data(member)
+        return transaction
+    }
+
+    package static func revoke(_ account: String) -> Self {
+        var transaction = WireTransaction()
+        transaction.memberRevoke.account = account
+        return transaction
+    }
+
     package static func grant(
         _ patient: [UInt8], _ purposes: [WirePurpose] = [.training, .evaluation],
         waive: Bool = false, notAfter: UInt64 = 0

@@ -7,7 +7,8 @@ extension Tally {
         static let configuration = CommandConfiguration(
             abstract: "Show what an account has available, pending and in escrow.",
             discussion: """
-                In a member's home the site is asked. Amounts are tokens.
+                In a member's home the site is asked, and must prove, against the genesis document \
+                there, that its chain is settled. Amounts are tokens.
 
                 Example: tally balance annotator/north-1 --home north
                 """)
@@ -18,13 +19,24 @@ extension Tally {
 
         func run() async throws {
             let account = try options.account(account)
-            try await options.show(BalanceReport.self, .balance, [account.text]) { report in
-                fields([
+            try options.output.show(try await report(of: account)) { report in
+                let height = report.provenHeight.map { " to height \($0)" } ?? ""
+                return fields([
                     ("account", report.account), ("available", report.available),
                     ("pending", report.pending), ("escrow", report.escrow),
                     ("settled height", "\(report.settledHeight)"),
+                    ("proof", report.proof + height),
                 ])
             }
+        }
+
+        /// From the node's own ledger, or from the site with a proof.
+        private func report(of account: AccountID) async throws -> BalanceReport {
+            let home = try options.home()
+            guard !home.isNode, home.exists(home.siteFile) else {
+                return try await options.report(BalanceReport.self, .balance, [account.text])
+            }
+            return try await SiteLink.connected(from: home) { try await $0.balance(of: account) }
         }
     }
 }

@@ -58,7 +58,7 @@ struct AnnotationSession {
         read = rows
         secret = link.keys.signing.derivedSecret(label: "tally/salt/v1")
         submitter = Submitter(
-            keys: link.keys, network: link.genesis.network, client: link.client)
+            keys: link.keys, network: link.genesis.network, sink: link.client)
     }
 
     private func salt(_ item: ItemID) -> [UInt8] {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Ledger
 import Node
 
 extension Tally {
@@ -20,8 +21,8 @@ extension Tally {
             @OptionGroup var options: ServiceOptions
 
             func run() async throws {
-                try await runCoordinator(
-                    home: options.homeOptions.open(), passphrase: passphrase(),
+                try await runNode(
+                    home: options.homeOptions.open(), role: .coordinator, passphrase: passphrase(),
                     logger: options.logger)
             }
         }

@@ -55,12 +55,9 @@ extension Tally.Network {
             guard site == nil else {
                 throw ValidationError("--site is for members without a node.")
             }
-            guard let founder = document.members.first(where: { $0.account == own.account }) else {
-                throw CommandFault(
-                    "\(own.account) is not among the founders in \(genesis); found the network "
-                        + "with its document, `tally network init … --member FILE`")
-            }
-            guard founder == own else {
+            // Who is no founder follows the chain, and votes once a decision brings it in.
+            let founder = document.members.first { $0.account == own.account }
+            guard founder == nil || founder == own else {
                 throw CommandFault(
                     "\(genesis) names other keys for \(own.account) than this home holds; found "
                         + "the network with \(home.path)/\(own.account.name).member")

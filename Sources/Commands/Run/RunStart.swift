@@ -1,4 +1,5 @@
 import ArgumentParser
+import Messaging
 import Node
 import Wire
 
@@ -39,12 +40,24 @@ extension Tally.RunCommand {
             try output.show(try await follow(home), roundsText)
         }
 
+        /// How long the worker may be gone, for a restart, until nobody can end the run.
+        private static let patience = Duration.seconds(60)
+
         /// Follows the newest run on this node's own ledger.
         private func follow(_ home: Home) async throws -> RoundsReport {
             let reporter = try reporter(home)
             let progress = ProgressLine()
             defer { progress.clear() }
+            var lastServed = ContinuousClock.now
             while true {
+                if .now - lastServed > .seconds(5), LocalSocket.isServed(home.socket) {
+                    lastServed = .now
+                }
+                guard .now - lastServed < Self.patience else {
+                    throw CommandFault(
+                        "the worker of \(home.path) is not running any more; start it again, and "
+                            + "the run goes on: see `tally rounds`")
+                }
                 let status = try reporter.status()
                 guard let run = status.run else {
                     throw CommandFault("the run is not on this node's ledger; see `tally status`")

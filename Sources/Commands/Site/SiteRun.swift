@@ -1,10 +1,12 @@
 import ArgumentParser
+import Ledger
 import Node
 
 extension Tally {
     struct SiteCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "site", abstract: "Run a site's worker.", subcommands: [Run.self])
+            commandName: "site", abstract: "Run a site's worker, or declare it restored.",
+            subcommands: [Run.self, Restore.self])
 
         struct Run: AsyncParsableCommand {
             static let configuration = CommandConfiguration(
@@ -20,8 +22,8 @@ extension Tally {
             @OptionGroup var options: ServiceOptions
 
             func run() async throws {
-                try await runSite(
-                    home: options.homeOptions.open(), passphrase: passphrase(),
+                try await runNode(
+                    home: options.homeOptions.open(), role: .site, passphrase: passphrase(),
                     logger: options.logger)
             }
         }

@@ -11,6 +11,25 @@ package struct BalanceReport: Codable, Sendable {
     /// Stake and penalties of an annotator.
     package let escrow: String
     package let settledHeight: UInt64
+    /// What the figures stand on: "own ledger", or "checked" when a site's proof was.
+    package var proof = "own ledger"
+    /// Of the block that a site proved to be settled.
+    @OrNull package var provenHeight: UInt64?
+    /// The account's newest posting, when a site proved one.
+    @OrNull package var provenTransaction: String?
+
+    package init(
+        account: String, available: String, pending: String, escrow: String,
+        settledHeight: UInt64
+    ) {
+        self.account = account
+        self.available = available
+        self.pending = pending
+        self.escrow = escrow
+        self.settledHeight = settledHeight
+        provenHeight = nil
+        provenTransaction = nil
+    }
 }
 
 /// One posting as its account sees it.

@@ -94,10 +94,11 @@ extension Reporter {
                 roles[AccountID(member.document.account)?.kind ?? "unknown", default: 0] += 1
             }
             let run = view.state.run(view.state.newestRun())
+            let rules = view.tip.terms.newest
             return StatusReport(
                 network: genesis.network.description, study: view.agreement.study,
-                coordinator: genesis.coordinator.account.text,
-                voters: genesis.voters.accounts.map(\.text), quorum: genesis.voters.quorum,
+                coordinator: rules.coordinator.text,
+                voters: rules.voters.accounts.map(\.text), quorum: rules.voters.quorum,
                 term: view.tip.slot.term.value, settledHeight: view.height,
                 settledHash: view.tip.hash.hex,
                 time: timeText(milliseconds: view.tip.timeMilliseconds),

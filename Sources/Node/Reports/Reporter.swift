@@ -123,7 +123,8 @@ struct ReportView {
     }
 
     var height: UInt64 { tip.height.value }
-    var agreement: WireAgreement { store.genesis.agreement }
+    /// In force at the report's height.
+    var agreement: WireAgreement { tip.terms.newest.agreement }
 
     /// Money posted in the newest settled block is usable from two heights later on, and so is
     /// available: the height at which balances are looked at.

@@ -1,33 +1,33 @@
 import Foundation
+package import Processes
 import Synchronization
-import TestSupport
 
 /// A coordinator and three sites as real processes, in a folder that is theirs alone.
 ///
 /// Ports stand in the members' documents, so copies of one deployment must not run together.
-final class Deployment: Sendable {
-    static let coordinator = "hub"
-    static let sites = ["north", "east", "west"]
-    static let nodes = [coordinator] + sites
+package final class Deployment: Sendable {
+    package static let coordinator = "hub"
+    package static let sites = ["north", "east", "west"]
+    package static let nodes = [coordinator] + sites
 
-    let folder: String
-    private let running = Mutex<[String: TallyProcess]>([:])
-    private let commands = Mutex<[TallyProcess]>([])
+    package let folder: String
+    private let running = Mutex<[String: ChildProcess]>([:])
+    private let commands = Mutex<[ChildProcess]>([])
     private let started = Atomic<Int>(0)
 
     /// - Parameter folder: exists, and is removed by whoever made it.
-    init(folder: String) { self.folder = folder }
+    package init(folder: String) { self.folder = folder }
 
-    func home(_ name: String) -> String { "\(folder)/\(name)" }
+    package func home(_ name: String) -> String { "\(folder)/\(name)" }
 
     /// A new file in the folder.
-    func file(_ name: String, _ content: [UInt8]) throws -> String {
+    package func file(_ name: String, _ content: [UInt8]) throws -> String {
         let path = "\(folder)/\(name)"
         try Data(content).write(to: URL(filePath: path))
         return path
     }
 
-    func file(_ name: String, _ content: String) throws -> String {
+    package func file(_ name: String, _ content: String) throws -> String {
         try file(name, Array(content.utf8))
     }
 
@@ -39,7 +39,7 @@ final class Deployment: Sendable {
     // MARK: services
 
     private static func arguments(_ name: String, home: String) -> [String] {
-        [name == coordinator ? "coordinator" : "site", "run", "--home", home]
+        [sites.contains(name) ? "site" : "coordinator", "run", "--home", home]
     }
 
     /// Starts the worker of a node and waits until it is up.
@@ -48,7 +48,7 @@ final class Deployment: Sendable {
     ///   - name: of the node.
     ///   - fileLimit: the largest file that it may write, in bytes.
     /// - Throws: ``Unexpected`` with its log when it does not come up.
-    func start(_ name: String, fileLimit: Int? = nil) async throws {
+    package func start(_ name: String, fileLimit: Int? = nil) async throws {
         let process = try launch(name, fileLimit: fileLimit)
         try await eventually("\(name) is up", within: .seconds(60)) {
             if process.log.contains(" is up") { return true }
@@ -59,7 +59,7 @@ final class Deployment: Sendable {
         }
     }
 
-    func startAll() async throws {
+    package func startAll() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for name in Self.nodes { group.addTask { try await self.start(name) } }
             try await group.waitForAll()
@@ -67,15 +67,24 @@ final class Deployment: Sendable {
     }
 
     /// Starts a worker without waiting for it.
-    func launch(_ name: String, fileLimit: Int? = nil) throws -> TallyProcess {
-        let process = try TallyProcess(
+    ///
+    /// - Parameters:
+    ///   - name: of the node.
+    ///   - fileLimit: the largest file that it may write, in bytes.
+    ///   - variables: of its environment.
+    /// - Returns: the process.
+    /// - Throws: what starting a process throws.
+    package func launch(
+        _ name: String, fileLimit: Int? = nil, variables: [String: String] = [:]
+    ) throws -> ChildProcess {
+        let process = try startTally(
             Self.arguments(name, home: home(name)), output: outputPath(name),
-            fileLimit: fileLimit)
+            fileLimit: fileLimit, variables: variables)
         running.withLock { $0[name] = process }
         return process
     }
 
-    func service(_ name: String) throws -> TallyProcess {
+    package func service(_ name: String) throws -> ChildProcess {
         guard let process = running.withLock({ $0[name] }) else {
             throw Unexpected(description: "\(name) was never started")
         }
@@ -83,7 +92,7 @@ final class Deployment: Sendable {
     }
 
     /// Sends SIGTERM and waits for the end.
-    func stop(_ name: String, within time: Duration = .seconds(20)) async throws -> Ended {
+    package func stop(_ name: String, within time: Duration = .seconds(20)) async throws -> Ended {
         let process = try service(name)
         process.signal(SIGTERM)
         return try await process.ended(within: time)
@@ -92,9 +101,9 @@ final class Deployment: Sendable {
     /// Stops all workers together.
     ///
     /// - Throws: ``Unexpected`` when one does not end with 0.
-    func stopAll() async throws {
+    package func stopAll(but gone: String? = nil) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for name in running.withLock({ $0.keys.sorted() }) {
+            for name in running.withLock({ $0.keys.sorted() }) where name != gone {
                 group.addTask {
                     let ended = try await self.stop(name)
                     guard ended.status == 0 else {
@@ -107,19 +116,22 @@ final class Deployment: Sendable {
     }
 
     /// SIGKILL: the process gets no chance to do anything more.
-    func killNow(_ name: String) throws { try service(name).killNow() }
+    package func killNow(_ name: String) throws { try service(name).killNow() }
 
     /// Kills whatever still runs.
-    func killAll() {
+    package func killAll() {
         let processes = running.withLock { Array($0.values) } + commands.withLock { $0 }
-        for process in processes { process.killNow() }
+        for process in processes { process.signal(SIGKILL) }
+        for process in processes {
+            do { try process.killNow() } catch { print(error) }
+        }
     }
 
     // MARK: commands
 
     /// Starts a command in a home and does not wait for its end.
-    func begin(_ arguments: [String], in name: String) throws -> TallyProcess {
-        let process = try TallyProcess(
+    package func begin(_ arguments: [String], in name: String) throws -> ChildProcess {
+        let process = try startTally(
             arguments + ["--home", home(name)],
             output: outputPath(arguments.prefix(2).joined(separator: "-").filter { $0 != "/" }))
         commands.withLock { commands in
@@ -130,7 +142,7 @@ final class Deployment: Sendable {
     }
 
     /// Runs a command in a home to its end, whatever that is.
-    func tally(_ arguments: String..., in name: String) async throws -> Ended {
+    package func tally(_ arguments: String..., in name: String) async throws -> Ended {
         try await begin(arguments, in: name).ended()
     }
 
@@ -138,7 +150,7 @@ final class Deployment: Sendable {
     ///
     /// - Throws: ``Unexpected`` with its words when it ends with anything but 0.
     @discardableResult
-    func done(_ arguments: [String], in name: String) async throws -> Ended {
+    package func done(_ arguments: [String], in name: String) async throws -> Ended {
         let ended = try await begin(arguments, in: name).ended()
         guard ended.status == 0 else {
             throw Unexpected(
@@ -148,7 +160,7 @@ final class Deployment: Sendable {
     }
 
     /// Runs a command that must work, and reads its JSON.
-    func report<Report: Decodable>(
+    package func report<Report: Decodable>(
         _ type: Report.Type, _ arguments: String..., in name: String
     ) async throws -> Report {
         let ended = try await done(arguments + ["--format", "json"], in: name)
@@ -159,7 +171,7 @@ final class Deployment: Sendable {
 /// Waits for something that must happen.
 ///
 /// - Throws: ``Unexpected`` when the time is over, or what the condition throws.
-func eventually(
+package func eventually(
     _ what: String, within time: Duration = .seconds(60),
     every pause: Duration = .milliseconds(20), _ condition: () async throws -> Bool
 ) async throws {
@@ -175,7 +187,7 @@ func eventually(
 /// Does the same for several names side by side.
 ///
 /// - Returns: the results in the order of the names.
-func together<Value: Sendable>(
+package func together<Value: Sendable>(
     _ names: [String], _ body: @escaping @Sendable (String) async throws -> Value
 ) async throws -> [Value] {
     try await withThrowingTaskGroup(of: (Int, Value).self) { group in

@@ -1,8 +1,7 @@
 import Foundation
-import Testing
 
 /// How far a deployment has come; its processes are stopped.
-enum Stage: String, Sendable {
+package enum Stage: String, Sendable {
     /// Records are registered and nobody has read them.
     case registered
     /// All items have an outcome and no run was started.
@@ -12,18 +11,21 @@ enum Stage: String, Sendable {
 }
 
 /// One founded deployment that all tests copy, so that founding costs time once.
-actor Prepared {
-    /// Of the run that disturbed runs are compared with.
-    static let rounds = 4
-
-    @TaskLocal static var current: Prepared?
+package actor Prepared {
+    /// Of the run that disturbed runs are compared with, when nothing else is wanted.
+    package static let rounds = 4
 
     private let folder: String
+    private let rounds: Int
     private var training: Task<RoundsReport, any Error>?
 
     /// Founds, registers and annotates.
-    static func founded() async throws -> Prepared {
-        let prepared = Prepared()
+    ///
+    /// - Parameter rounds: of the undisturbed run.
+    /// - Returns: a deployment to copy; ``remove()`` deletes it.
+    /// - Throws: whatever went wrong.
+    package static func founded(rounds: Int = rounds) async throws -> Prepared {
+        let prepared = Prepared(rounds: rounds)
         do {
             try await prepared.found()
         } catch {
@@ -33,12 +35,13 @@ actor Prepared {
         return prepared
     }
 
-    private init() {
+    private init(rounds: Int) {
+        self.rounds = rounds
         folder = FileManager.default.temporaryDirectory
             .appending(path: "tally-e2e-\(UUID().uuidString.prefix(8))").path()
     }
 
-    func remove() { try? FileManager.default.removeItem(atPath: folder) }
+    package func remove() { try? FileManager.default.removeItem(atPath: folder) }
 
     private func path(_ stage: Stage) -> String { "\(folder)/\(stage)" }
 
@@ -67,7 +70,7 @@ actor Prepared {
     }
 
     /// The rounds of the undisturbed run; it is trained when first asked for.
-    func undisturbed() async throws -> RoundsReport {
+    package func undisturbed() async throws -> RoundsReport {
         if let training { return try await training.value }
         let task = Task { try await self.train() }
         training = task
@@ -79,7 +82,7 @@ actor Prepared {
         defer { deployment.killAll() }
         try await deployment.startAll()
         try await deployment.done(
-            ["run", "start", "--rounds", "\(Self.rounds)", "--wait"],
+            ["run", "start", "--rounds", "\(rounds)", "--wait"],
             in: Deployment.coordinator)
         _ = try await deployment.atRest()
         let rounds = try await deployment.report(
@@ -89,47 +92,20 @@ actor Prepared {
     }
 
     /// How many transactions a stage has.
-    func transactions(at stage: Stage) async throws -> Int {
+    package func transactions(at stage: Stage) async throws -> Int {
         try await Deployment(folder: path(stage)).status(of: Deployment.coordinator).transactions
     }
 
     /// A copy in which a test may do what it likes; its processes end with the call.
-    func withCopy(
-        of stage: Stage, _ body: @Sendable (Deployment) async throws -> Void
-    ) async throws {
+    package func withCopy<Value: Sendable>(
+        of stage: Stage, _ body: @Sendable (Deployment) async throws -> Value
+    ) async throws -> Value {
         if stage == .trained { _ = try await undisturbed() }
         let deployment = try copy(stage, to: "copy")
         defer {
             deployment.killAll()
             try? FileManager.default.removeItem(atPath: deployment.folder)
         }
-        try await body(deployment)
+        return try await body(deployment)
     }
 }
-
-/// Runs a test on a copy of the suite's deployment.
-func withDeployment(
-    _ stage: Stage, _ body: @Sendable (Deployment) async throws -> Void
-) async throws {
-    try await #require(Prepared.current).withCopy(of: stage, body)
-}
-
-/// Founds the deployment before the first test of a suite and removes it after the last.
-struct PreparedDeployment: SuiteTrait, TestScoping {
-    func provideScope(
-        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
-    ) async throws {
-        let prepared = try await Prepared.founded()
-        do {
-            try await Prepared.$current.withValue(prepared) { try await function() }
-        } catch {
-            await prepared.remove()
-            throw error
-        }
-        await prepared.remove()
-    }
-}
-
-/// Real processes and sockets; one test at a time, since all copies use the same ports.
-@Suite("End to end", .serialized, PreparedDeployment())
-enum EndToEnd {}

@@ -1,32 +1,33 @@
 import Foundation
-import Glibc
+package import Glibc
+import Processes
 import TestSupport
 
 /// The synthetic study: patients with two records each, read by three readers a site.
-enum Study {
-    static let features = ["width", "height", "noise"]
-    static let patients = 12
+package enum Study {
+    package static let features = ["width", "height", "noise"]
+    package static let patients = 12
     /// From this patient on, records are held out.
-    static let firstHeldOut = 9
-    static let readers = 3
+    package static let firstHeldOut = 9
+    package static let readers = 3
 
-    static func patient(_ index: Int) -> String { "patient-\(index)" }
+    package static func patient(_ index: Int) -> String { "patient-\(index)" }
 
-    static func reader(_ number: Int, of site: String) -> String { "\(site)-\(number)" }
+    package static func reader(_ number: Int, of site: String) -> String { "\(site)-\(number)" }
 
-    struct Record {
-        let name: String
-        let patient: Int
-        let features: [Float]
+    package struct Record {
+        package let name: String
+        package let patient: Int
+        package let features: [Float]
         /// One for each reader.
-        let grades: [Int]
+        package let grades: [Int]
     }
 
     /// A site's records, the same in every run of the tests.
     ///
     /// The grade follows from two of the features; every eleventh record is disputed, every
     /// seventh of a grade that is not trained on.
-    static func records(of site: String) -> [Record] {
+    package static func records(of site: String) -> [Record] {
         var random = SplitMix64(seed: UInt64(site.utf8.reduce(0) { $0 &* 31 &+ Int($1) }))
         return (0..<patients * 2).map { index in
             let values = features.map { _ in Float.random(in: -1...1, using: &random) }
@@ -41,14 +42,14 @@ enum Study {
         }
     }
 
-    static func consentTable() -> String {
+    package static func consentTable() -> String {
         "patient,purposes,reward\n"
             + (0..<patients).map { index in
                 "\(patient(index)),training evaluation,\(index == 0 ? "waive" : "earn")\n"
             }.joined()
     }
 
-    static func recordTable(of site: String) -> String {
+    package static func recordTable(of site: String) -> String {
         let readers = (1...readers).map { reader($0, of: site) }.joined(separator: " ")
         let rows = records(of: site).map { record in
             "\(patient(record.patient)),\(record.name),"
@@ -58,13 +59,14 @@ enum Study {
         return "patient,record,use,readers,\(features.joined(separator: ","))\n" + rows.joined()
     }
 
-    static func answerTable(of site: String, reader: Int) -> String {
+    package static func answerTable(of site: String, reader: Int) -> String {
         "item,answer\n"
             + records(of: site).map { "\(site)/\($0.name),\($0.grades[reader - 1])\n" }.joined()
     }
 
-    /// Blocks of 50 ms; a round waits for 30 s, so that a site that is restarted still takes part.
-    static let agreement = """
+    /// Blocks of 50 ms; a round waits for half an hour, so that a site that is killed again and again
+    /// still takes part.
+    package static let agreement = """
         study: synthetic
         chain:
           blockInterval: 50
@@ -94,7 +96,7 @@ enum Study {
           l2: "0"
           seed: 1
           normBound: "100"
-          roundDeadline: 600
+          roundDeadline: 36000
           aggregation: fedavg
           utility: concordance
         rewards:
@@ -112,12 +114,12 @@ enum Study {
 }
 
 extension Deployment {
-    static var readers: [(site: String, reader: Int)] {
+    package static var readers: [(site: String, reader: Int)] {
         sites.flatMap { site in (1...Study.readers).map { (site, $0) } }
     }
 
     /// Makes all keys, founds the network and lets everybody join; no process is left running.
-    func found() async throws {
+    package func found() async throws {
         try FileManager.default.createDirectory(
             atPath: "\(folder)/logs", withIntermediateDirectories: true)
         let port = try freePorts(2 + Self.sites.count)
@@ -144,18 +146,18 @@ extension Deployment {
         }
     }
 
-    var genesis: String { "\(home(Self.coordinator))/genesis.tally" }
+    package var genesis: String { "\(home(Self.coordinator))/genesis.tally" }
 
     private func endpoint(_ port: Int) -> String { "tcp://127.0.0.1:\(port)" }
 
     /// A reader's home with keys of its own; enrolling the reader is another matter.
-    func newMember(_ name: String, asking node: String) async throws {
+    package func newMember(_ name: String, asking node: String) async throws {
         try await done(["key", "new", "--name", name, "--role", "annotator"], in: name)
         try await done(["network", "join", genesis, "--site", node], in: name)
     }
 
     /// Enrols the readers, lets the patients consent, and registers the records.
-    func register() async throws {
+    package func register() async throws {
         let consents = try file("patients.csv", Study.consentTable())
         _ = try await together(Self.sites) { site in
             let documents = (1...Study.readers).map { number in
@@ -170,14 +172,14 @@ extension Deployment {
     }
 
     /// The file of one reader's answers.
-    func answers(of site: String, reader: Int) throws -> String {
+    package func answers(of site: String, reader: Int) throws -> String {
         try file(
             "\(Study.reader(reader, of: site)).csv", Study.answerTable(of: site, reader: reader))
     }
 
     /// All readers commit and reveal side by side, some of them perhaps again.
     @discardableResult
-    func annotate() async throws -> [AnnotateReport] {
+    package func annotate() async throws -> [AnnotateReport] {
         try await withThrowingTaskGroup(of: AnnotateReport.self) { group in
             for (site, reader) in Self.readers {
                 group.addTask {
@@ -195,7 +197,7 @@ extension Deployment {
 }
 
 /// The first of so many free ports in a row, below those that the system hands out by itself.
-private func freePorts(_ count: Int) throws -> Int {
+package func freePorts(_ count: Int) throws -> Int {
     for _ in 0..<200 {
         let first = Int.random(in: 20_000..<32_000)
         if (first..<first + count).allSatisfy(isFree) { return first }
@@ -216,7 +218,7 @@ private func isFree(_ port: Int) -> Bool {
 }
 
 /// 127.0.0.1 with a port.
-func loopback(_ port: Int) -> sockaddr_in {
+package func loopback(_ port: Int) -> sockaddr_in {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian

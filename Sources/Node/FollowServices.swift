@@ -1,0 +1,328 @@
+import Contracts
+import Cryptography
+import Federation
+import Ledger
+import Logging
+import Messaging
+import ServiceLifecycle
+import Storage
+import Wire
+
+extension ThrowingTaskGroup<Void, any Error> {
+    /// Waits for all tasks; the first error ends the others, which `waitForAll` would wait for.
+    mutating func endTogether() async throws {
+        do { while try await next() != nil {} } catch is CancellationError {}
+    }
+}
+
+/// Whether an error ends the node: its own ledger cannot be read or written.
+func isFatal(_ error: any Error) -> Bool { error is StorageError || error is StateFault }
+
+/// Proposes blocks when they are due and announces them.
+struct ProposalService: Service {
+    static let turn = Duration.milliseconds(12)
+
+    let core: NodeCore
+    let hints: HintPublisher
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    while !Task.isCancelled {
+                        try await Task.sleep(for: Self.turn)
+                        core.wakeUp()
+                    }
+                }
+                group.addTask {
+                    for await _ in core.wakeUps {
+                        guard let height = try await core.propose() else { continue }
+                        await hints.publish(bigEndian(height.value))
+                    }
+                }
+                try await group.endTogether()
+            }
+        }
+    }
+}
+
+/// Follows the chain: fetches blocks from the coordinator, else from others, and votes.
+struct SyncService: Service {
+    static let poll = Duration.milliseconds(500)
+    /// For an answer; a request that a lost connection swallowed is asked again after it.
+    static let patience = Duration.seconds(3)
+
+    let node: RunningNode
+    var core: NodeCore { node.core }
+    var links: PeerLinks { node.links }
+    var logger: Logger { node.logger }
+
+    func run() async throws {
+        let (wakeUps, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for await _ in links.wakeUps { wake.yield() }
+                }
+                group.addTask {
+                    while !Task.isCancelled {
+                        wake.yield()
+                        try await Task.sleep(for: Self.poll)
+                    }
+                }
+                group.addTask {
+                    for await _ in wakeUps { try await follow() }
+                }
+                try await group.endTogether()
+            }
+        }
+    }
+
+    /// Takes every block there is, from the first node that answers.
+    ///
+    /// A coordinator that does not answer is asked again later; meanwhile others tell what they
+    /// have, which may be the first block of a new term.
+    private func follow() async throws {
+        for (account, client) in links.others {
+            do {
+                try await fetchMissing(from: client)
+                try await takeBlocks(from: client, isCoordinator: client === links.coordinator)
+                links.answered(account)
+                return
+            } catch let refusal as BlockRefusal {
+                logger.error(
+                    "refusing a block",
+                    metadata: ["from": "\(account)", "reason": "\(refusal)"])
+            } catch is CancellationError {
+                return
+            } catch {
+                if isFatal(error) { throw error }
+                await links.failed(account, error)
+            }
+        }
+    }
+
+    private func takeBlocks(from client: RequestClient, isCoordinator: Bool) async throws {
+        let head = await core.head
+        var (height, hash) = (head.height, head.hash)
+        while !Task.isCancelled {
+            var request = WireRequest()
+            request.nextBlock.height = height.value
+            request.nextBlock.hash = data(hash.bytes)
+            let answer = try await block(request, from: client)
+            guard !answer.block.isEmpty else {
+                let settled = await core.settledTip
+                if answer.otherBranch, height > settled.height {
+                    // Its chain is another one above what is settled.
+                    (height, hash) = (settled.height, settled.hash)
+                    continue
+                }
+                // The coordinator may have lost the votes in a crash.
+                if isCoordinator { try await send(await core.votesForHead()) }
+                return
+            }
+            let bytes = [UInt8](answer.block)
+            let votes: [Vote]
+            switch try await core.consider(bytes, certificate: [UInt8](answer.certificate)) {
+            case .executed(let own), .known(let own): votes = own
+            case .missingParent: return
+            case .withheld:
+                logger.warning("withholding a vote: the block's time is ahead of this clock")
+                return
+            }
+            try await send(votes)
+            let block = try Block(strictly: bytes, network: core.genesis.network)
+            (height, hash) = (block.height, block.hash)
+        }
+    }
+
+    private func block(
+        _ request: WireRequest, from client: RequestClient
+    ) async throws -> WireBlockResponse {
+        guard case .block(let answer) = try await client.ask(request, timeout: Self.patience)
+        else { throw UnexpectedAnswer(request: "block") }
+        return answer
+    }
+
+    /// Fetches, for the opening of a term, blocks of other branches with their ancestors.
+    private func fetchMissing(from client: RequestClient) async throws {
+        for hash in await core.missingForOpening() {
+            var chain: [(block: [UInt8], certificate: [UInt8])] = []
+            var next = hash
+            while await !core.knows(next), chain.count < 1_000 {
+                var request = WireRequest()
+                request.block.hash = data(next.bytes)
+                let answer = try await block(request, from: client)
+                guard !answer.block.isEmpty else { break }
+                let block = try Block(
+                    strictly: [UInt8](answer.block), network: core.genesis.network)
+                let known = chain.last.flatMap {
+                    try? Block(strictly: $0.block, network: core.genesis.network)
+                }
+                chain.append(
+                    (
+                        block.bytes,
+                        known?.parentCertificate?.bytes ?? [UInt8](answer.certificate)
+                    ))
+                next = block.header.previous
+            }
+            for link in chain.reversed() {
+                _ = try await core.consider(link.block, certificate: link.certificate)
+            }
+        }
+    }
+
+    private func send(_ votes: [Vote]) async throws {
+        guard let client = links.coordinator else { return }
+        for vote in votes {
+            var request = WireRequest()
+            request.vote.vote = data(vote.encoded())
+            _ = try await client.ask(request, timeout: Self.patience)
+        }
+    }
+}
+
+/// Tells other nodes of this one's head and of terms to come, and hears theirs: the heartbeat.
+struct ExchangeService: Service {
+    static let heartbeat = Duration.seconds(1)
+    static let patience = Duration.seconds(2)
+
+    let node: RunningNode
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await beat() }
+                group.addTask {
+                    while !Task.isCancelled {
+                        await node.links.follow(await node.core.followed())
+                        try await handInAgain()
+                        try await Task.sleep(for: Self.heartbeat)
+                    }
+                }
+                try await group.endTogether()
+            }
+        }
+    }
+
+    /// Asks every node at every heartbeat; one that does not answer holds up nobody else's.
+    private func beat() async throws {
+        try await withThrowingDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                for (account, client) in node.links.others where node.links.begin(account) {
+                    group.addTask {
+                        defer { node.links.end(account) }
+                        try await exchange(with: account, client)
+                    }
+                }
+                try await Task.sleep(for: Self.heartbeat)
+            }
+        }
+    }
+
+    private func exchange(with account: AccountID, _ client: RequestClient) async throws {
+        do {
+            var request = WireRequest()
+            request.exchange = try await node.core.exchange()
+            guard case .exchange(let answer) = try await client.ask(request, timeout: Self.patience)
+            else { throw UnexpectedAnswer(request: "exchange") }
+            try await node.core.learn(from: answer)
+        } catch is CancellationError {
+        } catch {
+            if isFatal(error) { throw error }
+            await node.links.failed(account, error)
+        }
+    }
+
+    /// Hands in again what a lost coordinator had accepted, once another one is in office.
+    private func handInAgain() async throws {
+        guard let client = node.links.coordinator, try await node.core.hasChangedHands() else {
+            return
+        }
+        for envelope in try await node.core.handedIn() {
+            do {
+                let receipt = try await client.submit(envelope.bytes)
+                try await node.core.keep(envelope.bytes, receipt: receipt)
+            } catch let failure as RemoteFailure
+                where ["expired", "sequenceUsed"].contains(failure.code)
+            {
+                node.logger.warning(
+                    "an envelope is lost with its coordinator: sign its transactions anew",
+                    metadata: ["envelope": "\(envelope.id)", "reason": "\(failure)"])
+                try await node.core.giveUp(envelope.id)
+            } catch is RemoteFailure {
+                // Such as a blob that the new coordinator has not fetched yet.
+                continue
+            } catch {
+                if isFatal(error) { throw error }
+                return
+            }
+        }
+    }
+}
+
+/// Does what this voter owes to the run, and keeps the list of allowed peers.
+struct DutyService: Service {
+    static let retry = Duration.seconds(30)
+
+    let node: RunningNode
+    /// Told when the chain lists new keys for this node.
+    let restart: Failure
+
+    func run() async throws {
+        let (wakeUps, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for await _ in node.core.settlements { wake.yield() }
+                }
+                group.addTask {
+                    while !Task.isCancelled {
+                        wake.yield()
+                        try await Task.sleep(for: .seconds(1))
+                    }
+                }
+                group.addTask { try await follow(wakeUps) }
+                try await group.endTogether()
+            }
+        }
+    }
+
+    private func followMembers() async throws {
+        guard let directory = try await node.core.changedMembers() else { return }
+        node.context.setAllowed(directory.allowed)
+        await node.links.update(directory.nodes)
+        await node.links.follow(await node.core.followed())
+        if try await node.core.awaitsNewKeys() { restart.raise(NewKeys()) }
+    }
+
+    private func follow(_ wakeUps: AsyncStream<Void>) async throws {
+        let clock = ContinuousClock()
+        var reported: [Duty: ContinuousClock.Instant] = [:]
+        for await _ in wakeUps {
+            try await followMembers()
+            let owed = try await node.core.duties()
+            reported = reported.filter { owed.contains($0.key) }
+            for duty in owed {
+                if let last = reported[duty], clock.now - last < Self.retry { continue }
+                try await attempt("\(duty)") {
+                    let transactions = try await node.worker.perform(duty)
+                    if !transactions.isEmpty { _ = try await node.gateway.contribute(transactions) }
+                    reported[duty] = clock.now
+                }
+            }
+            try await attempt("fetching missing blobs") { try await node.worker.fetchMissing() }
+        }
+    }
+
+    /// Does something that is tried again when it fails, unless the node cannot go on.
+    private func attempt(_ duty: String, _ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch {
+            if isFatal(error) || error is CancellationError { throw error }
+            node.logger.notice(
+                "a duty must wait", metadata: ["duty": "\(duty)", "reason": "\(error)"])
+        }
+    }
+}

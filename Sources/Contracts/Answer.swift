@@ -9,6 +9,10 @@ package enum AnswerKind: String, CaseIterable, Sendable {
 
     /// Whether answers are about the pixels of an image, whose size the record states.
     package var isImage: Bool { self == .boxes || self == .masks }
+
+    /// How many readers an item may have: what comparing boxes and masks costs grows with the
+    /// square of them.
+    package var mostReaders: Int { isImage ? 16 : 64 }
 }
 
 /// An image's size in pixels.

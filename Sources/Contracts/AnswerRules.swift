@@ -92,9 +92,6 @@ extension WireAnswerState {
 }
 
 extension Call {
-    /// Boxes of all readers of an item together: what clustering compares grows with the square.
-    private static let mostBoxesOfItem = 4096
-
     /// The answer that a reveal shows, if it is one that the agreement asks for.
     func answer(
         _ body: WireAnswerReveal, to state: WireItemState
@@ -115,7 +112,6 @@ extension Call {
                     bottom: $0.bottom)
             }
             guard let size = state.size,
-                boxes.count <= Self.mostBoxesOfItem / max(1, state.readers.count),
                 boxes.allSatisfy({ (1...max(1, rule.classes)).contains($0.label) }),
                 let set = BoxSet(size: size, boxes: boxes)
             else { throw .answerMalformed }

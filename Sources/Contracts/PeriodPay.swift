@@ -24,7 +24,11 @@ extension ChangeSet {
     private mutating func closeGrades(
         of period: UInt32, _ approved: [ItemID: WireItemState], _ rule: WireAnnotationRule
     ) throws(Rejection) {
-        let approved = approved.mapValues { answers(of: $0) { Int($0.grade) - 1 } }
+        // Answers and rows from before an agreement with fewer classes count no more.
+        let classes = Int(rule.classes)
+        let approved = approved.mapValues { state in
+            answers(of: state) { $0.grade > classes ? nil : Int($0.grade) - 1 }
+        }.filter { !$0.value.isEmpty }
         let items = approved.sorted { $0.key < $1.key }.map { item, answers in
             (
                 item: item,
@@ -34,10 +38,9 @@ extension ChangeSet {
         }
         let totals = payTotals()
         let carried = totals.compactMapValues { total in
-            total.carriedAnswers > 0 || !total.carried.isEmpty
+            total.carriedAnswers > 0 && [0, classes * classes].contains(total.carried.count)
                 ? PayRows(answers: UInt64(total.carriedAnswers), joint: total.carried) : nil
         }
-        let classes = Int(rule.classes)
         let batch: ScoreBatch
         let results: [AccountID: PayResult<PayRows>]
         do {

@@ -45,7 +45,9 @@ func register(
 private func checkReaders(
     _ readers: [String], _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
-    try call.require(readers.count <= 64, else: .readersMalformed)
+    try call.require(
+        readers.count <= call.context.agreement.annotation.kind.mostReaders,
+        else: .readersMalformed)
     var last: AccountID?
     for text in readers {
         guard let reader = AccountID(text), reader.role == .annotator,

@@ -1,8 +1,10 @@
 import Commands
 import Contracts
+import Cryptography
 import Foundation
 import Ledger
 import Node
+import TestSupport
 import Testing
 import Wire
 
@@ -114,7 +116,10 @@ struct AnswerFileTests {
         #expect(empty.map(\.answer) == [try Self.mask(3, 2, 6)])
         let zeros = try read(
             Self.coco(Self.runs(#"{"size":[2,3],"counts":[0,0,1,0,5]}"#)), .masks)
-        #expect(zeros.map(\.answer) == [try Self.mask(3, 2, 1, 5)])
+        #expect(zeros.map(\.answer) == [try Self.mask(3, 2, 6)])
+        let joined = try read(
+            Self.coco(Self.runs(#"{"size":[2,3],"counts":[1,2,0,1,2]}"#)), .masks)
+        #expect(joined.map(\.answer) == [try Self.mask(3, 2, 1, 3, 2)])
         let two =
             Self.runs(#"{"size":[2,3],"counts":[0,1,5]}"#) + ","
             + Self.runs(#"{"size":[2,3],"counts":[5,1]}"#)
@@ -184,7 +189,15 @@ struct AnswerFileTests {
         (runs(#"{"size":[2,3],"counts":"121O"}"#), "its runs hold"),
         (runs(#"{"size":[2,3],"counts":"12~"}"#), "counts is no packed run length"),
         (runs(#"{"size":[2,3],"counts":"12oooooooooo"}"#), "counts is no packed run length"),
-        (runs(#"{"size":[2,3],"counts":[1,2,1.5]}"#), "annotations[0].segmentation.counts"),
+        (
+            runs(#"{"size":[2,3],"counts":[1,2,1.5]}"#),
+            "f: annotations[0].segmentation.counts[2] is no whole number, or too large"
+        ),
+        (
+            runs(#"{"size":[2,3],"counts":[1,2,1e30]}"#),
+            "f: annotations[0].segmentation.counts[2] is no whole number, or too large"
+        ),
+        (runs(#"{"size":[2.5,3],"counts":[6]}"#), "f: holds a number that should be a whole one"),
         (runs("[[0,0,1,1,2,0]]"), "segmentation is polygons"),
         (runs("null"), "segmentation is missing"),
         (runs(#"{"size":[2,3],"counts":[1,2,3]}"#, area: "\"area\":3,"), "its area is 3.0"),
@@ -308,7 +321,11 @@ struct AnswerFileTests {
             task(rectangle(#""x":1,"y":1,"width":5,"height":5"#, width: "0")), .boxes,
             "original_width and original_height"
         ),
-        (task(""), .boxes, "has nothing drawn"),
+        (
+            task(rectangle(#""x":1,"y":1,"width":5,"height":5"#)), .masks,
+            "a region of type rectanglelabels; masks of this study are brushlabels"
+        ),
+        (task(#"{"type":"polygonlabels"}"#), .boxes, "a region of type polygonlabels; boxes"),
         (
             task(choice) + "," + task(choice, by: "5"), .class,
             "holds annotations of 4, 5; say with --annotator"
@@ -332,31 +349,85 @@ struct AnswerFileTests {
         #expect(rows.map(\.answer) == [.grade(5)])
         #expect(try read(text, .ordinal, annotator: "4").map(\.answer) == [.grade(3)])
         #expect(refusal(text, .ordinal, annotator: "6") == "f: holds no answers")
-        let item = try #require(ItemID("north/b"))
-        #expect(try resolve(rows, among: [(item, nil)], file: "f", reader: "r") == [item])
+        #expect(resolved(rows, [("north/b", nil)], .ordinal) == ["north/b"])
+    }
+
+    /// The items of rows, or the refusal.
+    private func resolved(
+        _ rows: [AnswerRow], _ items: [(String, ImageSize?)], _ kind: AnswerKind
+    ) -> [String] {
+        do {
+            return try resolve(
+                rows, among: items.map { (item: try #require(ItemID($0.0)), size: $0.1) },
+                AnswerSource(file: "f", rule: Self.rule(kind)), reader: "r"
+            ).map(\.item.text)
+        } catch { return ["\(error)"] }
     }
 
     @Test("a row is of one item on the worklist, and of its image's size")
     func resolving() throws {
-        let item = try #require(ItemID("north/a"))
-        let size = try #require(ImageSize(width: 3, height: 2))
+        let size = ImageSize(width: 3, height: 2)
         let rows = try read(Self.coco(""), .masks)
-        func told(_ rows: [AnswerRow], _ items: [(ItemID, ImageSize?)]) -> String {
-            do {
-                let found = try resolve(
-                    rows, among: items.map { (item: $0.0, size: $0.1) }, file: "f", reader: "r")
-                return "\(found)"
-            } catch { return "\(error)" }
+        func told(_ rows: [AnswerRow], _ items: (String, ImageSize?)...) -> String {
+            resolved(rows, items, .masks).joined(separator: " ")
         }
-        #expect(told(rows, [(item, size)]) == "[\(item)]")
+        #expect(told(rows, ("north/a", size)) == "north/a")
+        #expect(told(rows) == "f, images[0]: a.png is not on the worklist of r; nothing was sent")
         #expect(
-            told(rows, []) == "f, images[0]: a.png is not on the worklist of r; nothing was sent")
-        #expect(
-            told(rows, [(item, ImageSize(width: 2, height: 3))])
+            told(rows, ("north/a", ImageSize(width: 2, height: 3)))
                 == "f, images[0]: north/a is an image of 2×3 pixels, not 3×2; nothing was sent")
         #expect(
-            told(rows + rows, [(item, size)])
-                == "f, images[0]: north/a of f, images[0] stands here again")
+            told(rows + rows, ("north/a", size))
+                == "f, images[0]: north/a of f, images[0] stands here again; nothing was sent")
+        #expect(
+            told(rows, ("north/a", size), ("east/a", size))
+                == "f, images[0]: a.png may be east/a or north/a; name the item in full; nothing "
+                + "was sent")
+    }
+
+    @Test("a Label Studio annotation without regions says that there is nothing on the image")
+    func nothingDrawn() throws {
+        let size = try #require(ImageSize(width: 3, height: 2))
+        let item = try #require(ItemID("north/a"))
+        for (kind, expected) in [
+            (AnswerKind.boxes, try Self.boxes(3, 2)), (.masks, try Self.mask(3, 2, 6)),
+        ] {
+            // An answer about the whole image is no region.
+            for results in ["", Self.choice] {
+                let rows = try read("[\(Self.task(results))]", kind)
+                #expect(rows.map(\.answer) == [nil])
+                let source = AnswerSource(file: "f", rule: Self.rule(kind))
+                let found = try resolve(rows, among: [(item, size)], source, reader: "r")
+                #expect(found.map(\.answer) == [expected])
+                #expect(
+                    resolved(rows, [("north/a", nil)], kind)
+                        == [
+                            "f, [0].annotations[0]: nothing is drawn, and how large the image of "
+                                + "north/a is nobody says; nothing was sent"
+                        ])
+            }
+        }
+    }
+
+    @Test("an answer opens what was committed under the present key or the other one")
+    func salts() throws {
+        let keys = try (0..<3).map { try SigningKey(seed: named("key \($0)")) }
+        let (account, item) = (AccountID(.annotator, "r"), try itemID("north/a"))
+        func salts(_ key: Int, _ others: Int...) -> ReaderSalts {
+            ReaderSalts(
+                account: account, network: NetworkID(.zero), key: keys[key],
+                others: others.map { keys[$0] })
+        }
+        let early = salts(0).commitment(to: .grade(3), of: item)
+        #expect(salts(1, 0).commitment(to: .grade(3), of: item) != early)
+        let salt = try #require(salts(1, 0).salt(opening: early.hex, .grade(3), of: item))
+        #expect(
+            answerCommitment(
+                network: NetworkID(.zero), item: item, annotator: account, answer: .grade(3),
+                salt: salt) == early)
+        #expect(salts(0, 1).salt(opening: early.hex, .grade(3), of: item) == salt)
+        #expect(salts(1, 2).salt(opening: early.hex, .grade(3), of: item) == nil)
+        #expect(salts(1, 0).salt(opening: early.hex, .grade(4), of: item) == nil)
     }
 
     // MARK: - Export
@@ -390,13 +461,15 @@ struct AnswerFileTests {
             }
             let source = AnswerSource(file: "f", rule: rule)
             #expect(
-                try readAnswers(consensusTasks(entries, rule), source).map(\.answer) == given)
+                try readAnswers(consensusTasks(entries, rule), source).compactMap(\.answer)
+                    == given)
             if kind.isImage {
                 let rows = try readAnswers(consensusCOCO(entries, rule), source)
-                #expect(rows.map(\.answer) == given && rows.map(\.name) == ["a", "b"])
+                #expect(rows.compactMap(\.answer) == given && rows.map(\.name) == ["a", "b"])
             } else {
                 #expect(
-                    try readAnswers(consensusTable(entries, rule), source).map(\.answer) == given)
+                    try readAnswers(consensusTable(entries, rule), source).compactMap(\.answer)
+                        == given)
                 #expect(throws: CommandFault.self) { try consensusCOCO(entries, rule) }
             }
         }

@@ -327,4 +327,56 @@ struct AnswerKindTests {
             #expect(try refused(5, 5) == (kind.isImage ? nil : .malformedField))
         }
     }
+
+    @Test("boxes and masks take 16 readers, other answers 64")
+    func readerLimit() throws {
+        for kind in AnswerKind.allCases {
+            var consortium = try founded(kind)
+            let patient = named("patient")
+            try consortium.applied([.grant(patient)], by: Self.site)
+            func refused(_ count: Int) throws -> Rejection? {
+                let readers = (10..<10 + count).map { "annotator/nobody-\($0)" }
+                var register = WireTransaction.register("east/1", of: patient, readers: readers)
+                register.recordRegister.width = kind.isImage ? 3 : 0
+                register.recordRegister.height = kind.isImage ? 2 : 0
+                return try consortium.outcome(register, by: Self.site)
+            }
+            // Nobody of that name is enrolled: that is looked at next.
+            #expect(try refused(16) == .readerNotEligible)
+            #expect(try refused(17) == (kind.isImage ? .readersMalformed : .readerNotEligible))
+            #expect(try refused(65) == .readersMalformed)
+        }
+    }
+
+    @Test("a period closes also under an agreement with fewer classes than were answered")
+    func fewerClasses() throws {
+        var consortium = try founded(.ordinal)
+        var answers: [ItemID: [Answer]] = [:]
+        for number in 0..<4 {
+            let grade = Answer.grade(number.isMultiple(of: 2) ? 2 : 5)
+            answers[try itemID("east/a\(number)")] = [grade, grade, grade]
+        }
+        try annotate(&consortium, answers)
+        try closePeriod(&consortium)
+        // Rows are carried, of a table of 5 by 5, and an item of the open period has grade 5.
+        let torn = try itemID("east/b"), fine = try itemID("east/c")
+        try annotate(
+            &consortium,
+            [
+                torn: [.grade(5), .grade(5), .grade(5)], fine: [.grade(2), .grade(2), .grade(2)],
+            ])
+        var fewer = Self.agreement(.ordinal)
+        fewer.annotation.classes = 3
+        let genesis = try Genesis(strictly: testGenesis(fewer))
+        var close = WireTransaction()
+        close.periodClose.period = 2
+        var changes = ChangeSet(above: consortium.state)
+        try Contracts.apply(
+            close, id: TransactionID(envelope: .zero, index: 0), signer: Consortium.coordinator,
+            in: BlockContext(
+                network: consortium.network, terms: TermHistory(genesis: genesis),
+                height: consortium.height.next), to: &changes)
+        let pay = changes.value(WirePayState.self, .pay, payKey(2, Self.readers[0]))
+        #expect(pay?.answers == 1 && pay?.rows == 1 && pay?.joint.count == 9)
+    }
 }

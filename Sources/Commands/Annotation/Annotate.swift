@@ -42,9 +42,11 @@ extension Tally {
                 FILE is a table item,answer, or a wide one with a column named after the reader; a \
                 COCO file of one annotator (boxes; masks in either form of run lengths); or a Label \
                 Studio export (choices, rating, number, rectangles, brush). Images are items by \
-                their file's name. `tally annotations show` says what a file holds. Nothing is sent \
-                unless every answer is good and on the reader's worklist. Salts are derived from the reader's key, so after a crash the \
-                same command goes on where it stopped: keep the file until all is revealed.
+                their file's name; one without boxes or masks says that there is nothing on it, so \
+                leave out what you have not read. `tally annotations show` says what a file holds. \
+                Nothing is sent unless every answer is good and on the reader's worklist. Salts are \
+                derived from the reader's key, so after a crash the same command goes on where it \
+                stopped: keep the file until all is revealed.
 
                 Example: tally annotate readings.csv --key readers/north-1
                 """)
@@ -79,13 +81,12 @@ extension Tally {
             let rule = try home.genesisDocument().agreement.annotation
             let bytes = try readFile(file)
             let isTable = !isJSON(bytes)
-            let rows = try readAnswers(
-                bytes,
-                AnswerSource(
-                    file: file, rule: rule, annotator: annotator ?? (isTable ? account.name : nil),
-                    control: control))
+            let source = AnswerSource(
+                file: file, rule: rule, annotator: annotator ?? (isTable ? account.name : nil),
+                control: control)
+            let rows = try readAnswers(bytes, source)
             let report = try await SiteLink.connected(from: home) { link in
-                var session = AnnotationSession(link: link, file: file, rows: rows)
+                var session = AnnotationSession(link: link, source: source, rows: rows)
                 return try await session.run(waits: !noWait)
             }
             try output.show(report, \.text)

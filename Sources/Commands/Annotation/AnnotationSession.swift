@@ -4,13 +4,6 @@ import Ledger
 import Node
 import Wire
 
-/// A reader's answer to an item of its worklist.
-struct AnnotatedItem {
-    let place: String
-    let item: ItemID
-    let answer: Answer
-}
-
 extension WireAnswerReveal {
     fileprivate mutating func show(_ answer: Answer) {
         switch answer {
@@ -40,11 +33,11 @@ struct AnnotationSession {
     private static let pause = Duration.milliseconds(700)
 
     private let link: SiteLink
-    private let file: String
+    private let source: AnswerSource
     private let read: [AnswerRow]
     /// The answers by item, once the worklist has said which items there are.
     private var rows: [AnnotatedItem] = []
-    private let secret: [UInt8]
+    private let salts: ReaderSalts
     private let submitter: Submitter
     private var committed = 0
     private var revealed = 0
@@ -52,23 +45,24 @@ struct AnnotationSession {
     /// Items for which a reveal was refused; they are not sent again.
     private var refused: Set<ItemID> = []
 
-    init(link: SiteLink, file: String, rows: [AnswerRow]) {
+    init(link: SiteLink, source: AnswerSource, rows: [AnswerRow]) {
         self.link = link
-        self.file = file
+        self.source = source
         read = rows
-        secret = link.keys.signing.derivedSecret(label: "tally/salt/v1")
+        salts = ReaderSalts(
+            account: link.keys.account, network: link.genesis.network, key: link.keys.signing,
+            others: [link.keys.next].compactMap(\.self))
         submitter = Submitter(
             keys: link.keys, network: link.genesis.network, sink: link.client)
     }
 
-    private func salt(_ item: ItemID) -> [UInt8] {
-        answerSalt(secret: secret, network: link.genesis.network, item: item)
-    }
-
-    private func commitment(_ row: AnnotatedItem) -> Digest {
-        answerCommitment(
-            network: link.genesis.network, item: row.item, annotator: link.keys.account,
-            answer: row.answer, salt: salt(row.item))
+    /// The salt with which an answer opens the commitment that the chain has of it.
+    private func opening(
+        _ row: AnnotatedItem, _ states: [String: WorklistItem]
+    ) -> [UInt8]? {
+        states[row.item.text]?.commitment.flatMap {
+            salts.salt(opening: $0, row.answer, of: row.item)
+        }
     }
 
     /// Sends what is missing until nothing is, or until only other readers are awaited.
@@ -84,7 +78,7 @@ struct AnnotationSession {
             let open = rows.filter {
                 state($0, states) == .reveal && !refused.contains($0.item)
             }
-            try await reveal(open)
+            try await reveal(open, states)
             let waiting = rows.count {
                 [.commit, .wait, .reveal].contains(state($0, states))
                     && !refused.contains($0.item)
@@ -119,25 +113,23 @@ struct AnnotationSession {
                 ($0, ImageSize(width: entry.width ?? 0, height: entry.height ?? 0))
             }
         }
-        let items = try resolve(
-            read, among: known.map { (item: $0.0, size: $0.1) }, file: file,
+        return try resolve(
+            read, among: known.map { (item: $0.0, size: $0.1) }, source,
             reader: link.keys.account.text)
-        return zip(read, items).map { row, item in
-            AnnotatedItem(place: row.place, item: item, answer: row.answer)
-        }
     }
 
     /// Refuses a file with another answer than was committed.
     private func check(_ states: [String: WorklistItem]) throws {
         for row in rows {
             guard let entry = states[row.item.text] else { continue }
-            guard entry.state == .wait || entry.state == .reveal, let known = entry.commitment
+            guard entry.state == .wait || entry.state == .reveal, entry.commitment != nil
             else { continue }
-            guard known == commitment(row).hex else {
+            guard opening(row, states) != nil else {
                 throw InputFault(
                     file: row.place, line: nil,
-                    reason: "\(row.item) was committed with another answer than this; reveal it "
-                        + "with the file that was committed. Nothing was sent")
+                    reason: "\(row.item) was committed with another answer than this, or under "
+                        + "a key that this home has not; reveal it with the file that was "
+                        + "committed. Nothing was sent")
             }
         }
     }
@@ -146,21 +138,33 @@ struct AnnotationSession {
         let transactions = rows.map { row in
             var transaction = WireTransaction()
             transaction.answerCommit.item = row.item.text
-            transaction.answerCommit.commitment = data(commitment(row).bytes)
+            transaction.answerCommit.commitment = data(
+                salts.commitment(to: row.answer, of: row.item).bytes)
             return transaction
         }
         committed += try await send(transactions, rows, repeated: .alreadyCommitted)
     }
 
-    private mutating func reveal(_ rows: [AnnotatedItem]) async throws {
-        let transactions = rows.map { row in
+    private mutating func reveal(
+        _ rows: [AnnotatedItem], _ states: [String: WorklistItem]
+    ) async throws {
+        var openings: [(AnnotatedItem, [UInt8])] = []
+        for row in rows {
+            if let salt = opening(row, states) {
+                openings.append((row, salt))
+            } else {
+                refuse(row, "it was committed meanwhile with another answer than this")
+            }
+        }
+        let transactions = openings.map { row, salt in
             var transaction = WireTransaction()
             transaction.answerReveal.item = row.item.text
             transaction.answerReveal.show(row.answer)
-            transaction.answerReveal.salt = data(salt(row.item))
+            transaction.answerReveal.salt = data(salt)
             return transaction
         }
-        revealed += try await send(transactions, rows, repeated: .alreadyRevealed)
+        revealed += try await send(
+            transactions, openings.map(\.0), repeated: .alreadyRevealed)
     }
 
     /// Sends transactions and waits for them; one that an earlier run sent already is no failure.
@@ -175,13 +179,16 @@ struct AnnotationSession {
             of: ids, via: link.client, limit: settlementLimit)
         for (index, rejection) in outcomes.rejected where rejection != repeated {
             guard rows.indices.contains(index) else { continue }
-            refused.insert(rows[index].item)
-            rejected.append(
-                WriteReport.RejectedRow(
-                    row: "\(rows[index].place) (\(rows[index].item))",
-                    reason: rejection?.description
-                        ?? "for a reason that this program does not know"))
+            refuse(
+                rows[index],
+                rejection?.description ?? "for a reason that this program does not know")
         }
         return outcomes.applied
+    }
+
+    private mutating func refuse(_ row: AnnotatedItem, _ reason: String) {
+        refused.insert(row.item)
+        rejected.append(
+            WriteReport.RejectedRow(row: "\(row.place) (\(row.item))", reason: reason))
     }
 }

@@ -85,8 +85,8 @@ extension AnnotationsCommand {
 
 private func entry(_ row: AnswerRow, _ rule: WireAnnotationRule) -> AnswersReport.Entry {
     var entry = AnswersReport.Entry(
-        item: row.name, answer: answerText(row.answer, rule), area: nil, box: nil,
-        boxes: drawnBoxes(row.answer, rule))
+        item: row.name, answer: row.answer.map { answerText($0, rule) } ?? "nothing drawn",
+        area: nil, box: nil, boxes: row.answer.map { drawnBoxes($0, rule) } ?? [])
     if case .mask(let mask) = row.answer {
         entry.area = mask.area
         entry.box = mask.bounds.map {

@@ -13,10 +13,11 @@ extension Tally.DataCommand {
             abstract: "Register records of consenting patients, and open their items for readers.",
             discussion: """
                 RECORDS.csv has the columns patient,record,use,readers and one for each feature of \
-                the study; with boxes or masks also width,height of the image in pixels. record is the site's opaque name for it, use is training or evaluation, \
-                readers are names like north-1 separated by spaces. Nothing is sent unless every \
-                row is good; a record that is registered already with the same content is passed \
-                over, so a command that was cut off is simply run again.
+                the study; with boxes or masks also width,height of the image in pixels. record is \
+                the site's opaque name for it, use is training or evaluation, readers are names like \
+                north-1 separated by spaces. Nothing is sent unless every row is good; a record that \
+                is registered already with the same content is passed over, so a command that was \
+                cut off is simply run again.
 
                 Example: tally data add records.csv --home north
                 """)

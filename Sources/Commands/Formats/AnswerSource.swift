@@ -48,6 +48,14 @@ package struct AnswerRow: Sendable {
     package let place: String
     /// The item, or the name of its image.
     package let name: String
+    /// Nil when the reader drew nothing and the file does not say how large the image is.
+    package let answer: Answer?
+}
+
+/// A reader's answer to an item of its worklist.
+package struct AnnotatedItem: Hashable, Sendable {
+    package let place: String
+    package let item: ItemID
     package let answer: Answer
 }
 
@@ -83,39 +91,55 @@ private func firstCharacter(of bytes: [UInt8]) -> UInt8 {
 /// - Parameters:
 ///   - rows: as read.
 ///   - items: of the reader, and the size of each one's image.
-///   - file: their file, for refusals.
+///   - source: what the rows were read for.
 ///   - reader: for refusals.
-/// - Returns: an item for each row.
+/// - Returns: an item for each row; where nothing was drawn, that answer at the image's size.
 /// - Throws: ``InputFault`` for a row of no item, of one that stands there twice, or about an image
 ///   of another size.
 package func resolve(
-    _ rows: [AnswerRow], among items: [(item: ItemID, size: ImageSize?)], file: String,
+    _ rows: [AnswerRow], among items: [(item: ItemID, size: ImageSize?)], _ source: AnswerSource,
     reader: String
-) throws -> [ItemID] {
-    let known = Dictionary(
+) throws -> [AnnotatedItem] {
+    let sizes = Dictionary(
         items.map { ($0.item, $0.size) }, uniquingKeysWith: { first, _ in first })
-    let records = Dictionary(
-        items.map { (recordName($0.item), $0.item) }, uniquingKeysWith: { first, _ in first })
+    let records = Dictionary(grouping: sizes.keys.sorted(), by: recordName)
     var places: [ItemID: String] = [:]
     return try rows.map { row in
-        let named = ItemID(row.name).flatMap { known[$0] == nil ? nil : $0 }
-        guard let item = named ?? imageNames(row.name).lazy.compactMap({ records[$0] }).first
-        else {
-            throw InputFault(
-                file: row.place, line: nil,
-                reason: "\(row.name) is not on the worklist of \(reader); nothing was sent")
+        func fault(_ reason: String) -> InputFault {
+            InputFault(file: row.place, line: nil, reason: reason + "; nothing was sent")
+        }
+        let named = ItemID(row.name).flatMap { sizes[$0] == nil ? nil : [$0] }
+        let found = named ?? imageNames(row.name).lazy.compactMap { records[$0] }.first ?? []
+        guard let item = found.first else {
+            throw fault("\(row.name) is not on the worklist of \(reader)")
+        }
+        guard found.count == 1 else {
+            throw fault(
+                "\(row.name) may be " + found.map(\.text).joined(separator: " or ")
+                    + "; name the item in full")
         }
         if let first = places.updateValue(row.place, forKey: item) {
-            throw InputFault(
-                file: row.place, line: nil, reason: "\(item) of \(first) stands here again")
+            throw fault("\(item) of \(first) stands here again")
         }
-        if let own = row.answer.size, let size = known[item] ?? nil, own != size {
-            throw InputFault(
-                file: row.place, line: nil,
-                reason: "\(item) is an image of \(size.width)×\(size.height) pixels, not "
-                    + "\(own.width)×\(own.height); nothing was sent")
+        let size = sizes[item] ?? nil
+        guard let answer = row.answer ?? size.flatMap({ nothing(source.rule.kind, on: $0) }) else {
+            throw fault("nothing is drawn, and how large the image of \(item) is nobody says")
         }
-        return item
+        if let own = answer.size, let size, own != size {
+            throw fault(
+                "\(item) is an image of \(size.width)×\(size.height) pixels, not "
+                    + "\(own.width)×\(own.height)")
+        }
+        return AnnotatedItem(place: row.place, item: item, answer: answer)
+    }
+}
+
+/// The answer that there is nothing on an image.
+private func nothing(_ kind: AnswerKind, on size: ImageSize) -> Answer? {
+    switch kind {
+    case .boxes: BoxSet(size: size, boxes: []).map(Answer.boxes)
+    case .masks: RunMask(size: size, runs: [size.pixels]).map(Answer.mask)
+    case .class, .ordinal, .measurement: nil
     }
 }
 

@@ -7,8 +7,8 @@ private struct COCOFile: Decodable {
     struct Image: Decodable {
         let id: Int64
         let file_name: String
-        let width: Int64
-        let height: Int64
+        let width: WholeNumber
+        let height: WholeNumber
     }
     struct Category: Decodable {
         let id: Int64
@@ -39,8 +39,8 @@ private struct COCOFile: Decodable {
             if let text = try? container.decode(String.self, forKey: .counts) {
                 self = .packed(size: size, counts: text)
             } else {
-                self = .runs(
-                    size: size, counts: try container.decode([Int64].self, forKey: .counts))
+                let counts = try container.decode([WholeNumber].self, forKey: .counts)
+                self = .runs(size: size, counts: counts.map(\.value))
             }
         }
     }
@@ -82,7 +82,7 @@ private struct COCOReader {
     init(_ coco: COCOFile, _ source: AnswerSource) throws {
         self.source = source
         for (place, image) in coco.images.enumerated() {
-            let size = try imageSize(image.width, image.height, "images[\(place)]")
+            let size = try imageSize(image.width.value, image.height.value, "images[\(place)]")
             guard sizes.updateValue(size, forKey: image.id) == nil else {
                 throw source.fault("images[\(place)]", "its id \(image.id) stands there twice")
             }

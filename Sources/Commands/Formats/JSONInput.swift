@@ -7,7 +7,35 @@ func readJSON<Value: Decodable>(
     do {
         return try JSONDecoder().decode(type, from: Data(bytes))
     } catch let error as DecodingError {
-        throw InputFault(file: file, line: nil, reason: reason(error))
+        // A number that fits into no whole one is told apart from what is no JSON at all.
+        let isJSON = (try? JSONSerialization.jsonObject(with: Data(bytes))) != nil
+        throw InputFault(
+            file: file, line: nil,
+            reason: isJSON && error.isPlaceless
+                ? "holds a number that should be a whole one, or smaller" : reason(error))
+    }
+}
+
+extension DecodingError {
+    fileprivate var isPlaceless: Bool {
+        guard case .dataCorrupted(let context) = self else { return false }
+        return context.codingPath.isEmpty
+    }
+}
+
+/// A whole number whose refusal says where it stands, which that of `Int64` does not.
+struct WholeNumber: Decodable {
+    let value: Int64
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        do {
+            value = try container.decode(Int64.self)
+        } catch {
+            guard (try? container.decode(Double.self)) != nil else { throw error }
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "not a whole number of 64 bits")
+        }
     }
 }
 
@@ -29,7 +57,7 @@ private func reason(_ error: DecodingError) -> String {
         return "\(place(context)) is not \(words(for: type))"
     case .dataCorrupted(let context) where context.codingPath.isEmpty:
         return "is not JSON; NaN and Infinity are no numbers of JSON"
-    case .dataCorrupted(let context): return "\(place(context)) is out of range"
+    case .dataCorrupted(let context): return "\(place(context)) is no whole number, or too large"
     @unknown default: return "is not understood"
     }
 }

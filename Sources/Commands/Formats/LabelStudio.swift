@@ -13,8 +13,8 @@ private struct StudioTask: Decodable {
     struct Result: Decodable {
         let type: String?
         let from_name: String?
-        let original_width: Int64?
-        let original_height: Int64?
+        let original_width: WholeNumber?
+        let original_height: WholeNumber?
         let value: Value?
     }
     struct Value: Decodable {
@@ -29,7 +29,7 @@ private struct StudioTask: Decodable {
         let rectanglelabels: [String]?
         let brushlabels: [String]?
         let format: String?
-        let rle: [Int64]?
+        let rle: [WholeNumber]?
     }
     /// Who completed an annotation: a number, or an object with one and an address.
     struct Person: Decodable {
@@ -64,10 +64,21 @@ private struct StudioTask: Decodable {
     let annotations: [Annotation]
 }
 
+extension StudioTask.Result {
+    /// Whether it says something of the whole image, and so is no region.
+    fileprivate var isUndrawn: Bool {
+        [
+            "choices", "rating", "number", "textarea", "datetime", "taxonomy", "pairwise",
+            "ranker", "relation",
+        ].contains(type)
+    }
+}
+
 /// Reads a Label Studio export (JSON): choices, rating, number, rectangles or brush, whichever the
 /// study asks for.
 ///
 /// A cancelled annotation is refused: whether it stands for an answer nobody can tell from the file.
+/// One without regions says that there is nothing on the image, but not how large that is.
 func readLabelStudio(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
     let tasks = try readJSON([StudioTask].self, bytes, file: source.file)
     for (place, task) in tasks.enumerated() {
@@ -120,7 +131,7 @@ private struct StudioReader {
     let source: AnswerSource
     let place: String
 
-    func answer(_ annotation: StudioTask.Annotation) throws -> Answer {
+    func answer(_ annotation: StudioTask.Annotation) throws -> Answer? {
         switch source.rule.kind {
         case .class: return try choice(annotation)
         case .ordinal:
@@ -139,12 +150,19 @@ private struct StudioReader {
     private func fault(_ reason: String) -> InputFault { source.fault(place, reason) }
 
     private func results(
-        _ annotation: StudioTask.Annotation, _ types: String...
+        _ annotation: StudioTask.Annotation, _ type: String
     ) throws -> [StudioTask.Result] {
-        let found = annotation.result.filter { result in
-            types.contains(result.type ?? "")
-                && source.control.map { $0 == result.from_name } ?? true
+        let meant = annotation.result.filter { result in
+            source.control.map { $0 == result.from_name } ?? true
         }
+        if source.rule.kind.isImage,
+            let other = meant.first(where: { $0.type != type && !$0.isUndrawn })
+        {
+            throw fault(
+                "a region of type \(other.type ?? "unknown"); \(source.rule.kind.rawValue) of this "
+                    + "study are \(type)")
+        }
+        let found = meant.filter { $0.type == type }
         let controls = Set(found.compactMap(\.from_name))
         guard controls.count < 2 else {
             throw fault(
@@ -188,8 +206,8 @@ private struct StudioReader {
     }
 
     private func size(_ result: StudioTask.Result) throws -> ImageSize {
-        guard let width = result.original_width.flatMap(UInt32.init(exactly:)),
-            let height = result.original_height.flatMap(UInt32.init(exactly:)),
+        guard let width = result.original_width.flatMap({ UInt32(exactly: $0.value) }),
+            let height = result.original_height.flatMap({ UInt32(exactly: $0.value) }),
             let size = ImageSize(width: width, height: height)
         else {
             throw fault(
@@ -199,12 +217,8 @@ private struct StudioReader {
     }
 
     /// The one size that all results state.
-    private func size(_ results: [StudioTask.Result]) throws -> ImageSize {
-        guard let first = results.first else {
-            throw fault(
-                "has nothing drawn, and so does not say how large the image is; say that there is "
-                    + "nothing with a COCO file")
-        }
+    private func size(_ results: [StudioTask.Result]) throws -> ImageSize? {
+        guard let first = results.first else { return nil }
         let size = try size(first)
         for result in results where try self.size(result) != size {
             throw fault("its results are about images of two sizes")
@@ -223,9 +237,9 @@ private struct StudioReader {
         return label
     }
 
-    private func boxes(_ annotation: StudioTask.Annotation) throws -> Answer {
+    private func boxes(_ annotation: StudioTask.Annotation) throws -> Answer? {
         let results = try results(annotation, "rectanglelabels")
-        let size = try size(results)
+        guard let size = try size(results) else { return nil }
         var boxes: Set<Box> = []
         for result in results {
             guard let value = result.value, let x = value.x, let y = value.y,
@@ -243,16 +257,16 @@ private struct StudioReader {
         return try source.boxes(boxes, size, place)
     }
 
-    private func masks(_ annotation: StudioTask.Annotation) throws -> Answer {
+    private func masks(_ annotation: StudioTask.Annotation) throws -> Answer? {
         let results = try results(annotation, "brushlabels")
-        let size = try size(results)
+        guard let size = try size(results) else { return nil }
         let masks = try results.map { result in
             guard let value = result.value, value.format == "rle", let rle = value.rle else {
                 throw fault("a brush without rle")
             }
             let only = source.rule.labels.isEmpty
             if !only { _ = try label(value.brushlabels) }
-            let bytes = rle.compactMap { UInt8(exactly: $0) }
+            let bytes = rle.compactMap { UInt8(exactly: $0.value) }
             guard bytes.count == rle.count else { throw fault("rle holds more than bytes") }
             do {
                 return try source.mask(

@@ -69,14 +69,13 @@ extension ReportView {
         _ report: inout ReaderReport, _ account: AccountID, _ name: ItemID, _ item: WireItemState
     ) {
         let rule = agreement.annotation
-        let items = approvedItems(of: item.period)
         let row: (agreed: UInt64, chance: UInt64)? =
             switch rule.kind {
             case .class, .ordinal: nil
             case .measurement:
-                gradedRow(account, name, measurements(items), rule.measurementRule)
-            case .boxes: gradedRow(account, name, boxSets(items), rule.boxRule)
-            case .masks: gradedRow(account, name, masks(items), rule.maskRule)
+                gradedRow(account, name, item, rule.measurementRule, measurements)
+            case .boxes: gradedRow(account, name, item, rule.boxRule, boxSets)
+            case .masks: gradedRow(account, name, item, rule.maskRule, masks)
             }
         guard let row else {
             report.arithmetic = "nobody else answered: no row, no pay"
@@ -90,26 +89,32 @@ extension ReportView {
                 + "that with what they said of the reader's next item: \(figure) micro-points")
     }
 
-    private mutating func approvedItems(of period: UInt32) -> [ItemID: WireItemState] {
-        var items: [ItemID: WireItemState] = [:]
-        for (key, state) in all(WireItemState.self, .items)
-        where state.period == period && state.outcome == .approved {
-            guard let item = ItemID(String(decoding: key, as: UTF8.self)) else { continue }
-            items[item] = state
-        }
-        return items
-    }
-
-    private func gradedRow<Rule: GradedRule>(
-        _ account: AccountID, _ item: ItemID, _ items: [ItemID: [AccountID: Rule.Value]],
-        _ rule: Rule
+    /// A row as pay/1 counted it, and the next row of the same reader for its chance term.
+    ///
+    /// Of a period's items only these two are decoded: a mask may have thousands of runs.
+    private mutating func gradedRow<Rule: GradedRule>(
+        _ account: AccountID, _ name: ItemID, _ item: WireItemState, _ rule: Rule,
+        _ values: ([ItemID: WireItemState]) -> [ItemID: [AccountID: Rule.Value]]
     ) -> (agreed: UInt64, chance: UInt64)? {
-        let rows = gradedRows(of: account, items: items, rule: rule)
-        guard let place = rows.firstIndex(where: { $0.item == item }) else { return nil }
-        let next = rows[place + 1 < rows.count ? place + 1 : 0]
+        func row(_ name: ItemID, _ item: WireItemState) -> GradedRow<Rule.Value>? {
+            gradedRows(of: account, items: values([name: item]), rule: rule).first
+        }
+        guard let own = row(name, item) else { return nil }
+        let names = state.entries(in: .periodItems, prefix: bigEndian(item.period)).compactMap {
+            ItemID(String(decoding: $0.key.key.dropFirst(4), as: UTF8.self))
+        }
+        let others = names.filter { $0 > name } + names.filter { $0 < name }
+        var next = own
+        for other in others {
+            guard let candidate = state.item(other), candidate.outcome == .approved,
+                candidate.answers.contains(where: { $0.annotator == account.text }),
+                let found = row(other, candidate)
+            else { continue }
+            next = found
+            break
+        }
         return (
-            rule.agreement(rows[place].own, rows[place].reference),
-            rule.agreement(rows[place].own, next.reference)
+            rule.agreement(own.own, own.reference), rule.agreement(own.own, next.reference)
         )
     }
 }

@@ -19,8 +19,11 @@ package func readAgreement(text: String, file: String) throws -> WireAgreement {
         root.section(
             "chain",
             keys: ["blockInterval", "majorityQuorum", "checkpointInterval", "inclusionPromise"]))
-    let answer = try root.section("annotation", keys: nil).text("answer")
-    let kind = AnswerKind(rawValue: answer) ?? .ordinal
+    let asked = try root.section("annotation", keys: nil)
+    guard let kind = AnswerKind(rawValue: try asked.text("answer")) else {
+        throw asked.fault(
+            "answer", "must be " + AnswerKind.allCases.map(\.rawValue).joined(separator: ", "))
+    }
     agreement.annotation = try annotationRule(
         root.section("annotation", keys: annotationKeys(of: kind)), kind)
     agreement.training = try trainingRule(
@@ -92,7 +95,11 @@ private func annotationRule(
         rule.maximumSpread = try section.whole("maximumSpread")
     case .measurement:
         (rule.nearShareNumerator, rule.nearShareDenominator) = try section.fraction("nearShare")
-        rule.absoluteTolerance = try section.thousandths("absoluteTolerance").magnitude
+        let tolerance = try section.thousandths("absoluteTolerance")
+        guard tolerance >= 0 else {
+            throw section.fault("absoluteTolerance", "must not be below 0")
+        }
+        rule.absoluteTolerance = tolerance.magnitude
         rule.relativeTolerancePermille = try section.whole("relativeTolerance")
         rule.cut = try section.thousandths("cut")
     case .boxes:

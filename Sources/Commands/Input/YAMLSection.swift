@@ -58,7 +58,7 @@ struct YAMLSection {
         place.isEmpty ? key : "\(place).\(key)"
     }
 
-    private func fault(_ key: String, _ reason: String) -> InputFault {
+    func fault(_ key: String, _ reason: String) -> InputFault {
         InputFault(
             file: file, line: values[key]?.mark?.line ?? line,
             reason: "\(Self.path(place, key)) \(reason)")

@@ -383,6 +383,22 @@ struct AnswerFileTests {
             told(rows, ("north/a", size), ("east/a", size))
                 == "f, images[0]: a.png may be east/a or north/a; name the item in full; nothing "
                 + "was sent")
+        // An image may lie in a folder of any name; an item is that of its own site.
+        #expect(
+            told(
+                try read(Self.coco("", images: Self.image.replacing("a.png", with: "x/a")), .masks),
+                ("north/a", size)) == "north/a")
+        let foreign = try read("item,answer\neast/a,3\n", .ordinal)
+        #expect(
+            resolved(foreign, [("north/a", nil)], .ordinal)
+                == ["f, line 2: east/a is not on the worklist of r; nothing was sent"])
+        let task = Self.task(Self.rating).replacing(
+            #""image":"a.png""#, with: #""image":"a.png","item":"east/a""#)
+        #expect(
+            resolved(try read("[\(task)]", .ordinal), [("north/a", nil)], .ordinal)
+                == [
+                    "f, [0].annotations[0]: east/a is not on the worklist of r; nothing was sent"
+                ])
     }
 
     @Test("a Label Studio annotation without regions says that there is nothing on the image")

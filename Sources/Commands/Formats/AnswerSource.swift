@@ -48,6 +48,8 @@ package struct AnswerRow: Sendable {
     package let place: String
     /// The item, or the name of its image.
     package let name: String
+    /// Whether it is the item's own name, for which no other one can stand.
+    package let isItem: Bool
     /// Nil when the reader drew nothing and the file does not say how large the image is.
     package let answer: Answer?
 }
@@ -109,7 +111,8 @@ package func resolve(
             InputFault(file: row.place, line: nil, reason: reason + "; nothing was sent")
         }
         let named = ItemID(row.name).flatMap { sizes[$0] == nil ? nil : [$0] }
-        let found = named ?? imageNames(row.name).lazy.compactMap { records[$0] }.first ?? []
+        let images = row.isItem ? [] : imageNames(row.name)
+        let found = named ?? images.lazy.compactMap { records[$0] }.first ?? []
         guard let item = found.first else {
             throw fault("\(row.name) is not on the worklist of \(reader)")
         }

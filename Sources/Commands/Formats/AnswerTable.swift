@@ -38,7 +38,8 @@ private func answers(
         let text = row[column]
         guard !isWide || !text.isEmpty else { return nil }
         return AnswerRow(
-            place: row.place, name: item.text, answer: try answer(text, row, source))
+            place: row.place, name: item.text, isItem: true,
+            answer: try answer(text, row, source))
     }
 }
 

@@ -67,7 +67,7 @@ func readCOCO(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
     }
     return try coco.images.enumerated().map { place, image in
         AnswerRow(
-            place: "\(source.file), images[\(place)]", name: image.file_name,
+            place: "\(source.file), images[\(place)]", name: image.file_name, isItem: false,
             answer: try reader.answer(image.id, "images[\(place)]"))
     }
 }

@@ -111,20 +111,24 @@ func readLabelStudio(_ bytes: [UInt8], _ source: AnswerSource) throws -> [Answer
                 "[\(place)]", "has \(own.count) annotations of the same annotator; keep one")
         }
         let spot = "[\(place)].annotations[\(number)]"
+        let (name, isItem) = try name(of: task, source, "[\(place)]")
         return AnswerRow(
-            place: "\(source.file), \(spot)", name: try name(of: task, source, "[\(place)]"),
+            place: "\(source.file), \(spot)", name: name, isItem: isItem,
             answer: try StudioReader(source: source, place: spot).answer(annotation))
     }
 }
 
 /// What a task calls its item: `item`, else `image`, else its only text.
-private func name(of task: StudioTask, _ source: AnswerSource, _ place: String) throws -> String {
-    if let name = task.data["item"]?.text ?? task.data["image"]?.text { return name }
+private func name(
+    of task: StudioTask, _ source: AnswerSource, _ place: String
+) throws -> (name: String, isItem: Bool) {
+    if let item = task.data["item"]?.text { return (item, true) }
+    if let image = task.data["image"]?.text { return (image, false) }
     let texts = task.data.values.compactMap(\.text)
     guard texts.count == 1 else {
         throw source.fault("\(place).data", "names no item and no image")
     }
-    return texts[0]
+    return (texts[0], false)
 }
 
 private struct StudioReader {

@@ -87,7 +87,8 @@ final class Client {
                 transaction.answerCommit.item = item.text
                 transaction.answerCommit.commitment = data(
                     answerCommitment(
-                        network: network, item: item, annotator: account, grade: grade, salt: salt
+                        network: network, item: item, annotator: account, answer: .grade(grade),
+                        salt: salt
                     ).bytes)
             } else if own?.grade == 0, state.revealFrom != 0 {
                 guard sent.insert("reveal \(item)").inserted, !random.chance(100) else { continue }

@@ -32,7 +32,7 @@ package struct Tally: AsyncParsableCommand {
                 name: "Annotation:",
                 subcommands: [
                     Worklist.self, Annotate.self, Score.self, Explain.self,
-                    ConsensusCommand.self,
+                    AnnotationsCommand.self, ConsensusCommand.self,
                 ]),
             CommandGroup(
                 name: "Money:", subcommands: [Balance.self, Statement.self, Supply.self]),

@@ -5,11 +5,11 @@ package import Wire
 /// What a commitment hides: SHA-256 over tag, network, item, annotator, answer and salt, each
 /// framed by its length. The salt is 32 bytes that only the annotator can derive.
 package func answerCommitment(
-    network: NetworkID, item: ItemID, annotator: AccountID, grade: UInt32, salt: [UInt8]
+    network: NetworkID, item: ItemID, annotator: AccountID, answer: Answer, salt: [UInt8]
 ) -> Digest {
     let fields: [[UInt8]] = [
         Array("tally/answer/v1".utf8), network.digest.bytes, Array(item.text.utf8),
-        Array(annotator.text.utf8), bigEndian(grade), salt,
+        Array(annotator.text.utf8), answer.bytes, salt,
     ]
     return Digest.sha256(fields.flatMap { bigEndian(UInt64($0.count)) + $0 })
 }
@@ -55,7 +55,9 @@ extension ChangeSet {
         if let closable { setDue(closable, .item, item.text) }
     }
 
-    mutating func openItem(_ item: ItemID, readers: [String], _ call: Call) {
+    mutating func openItem(
+        _ item: ItemID, readers: [String], size: ImageSize?, _ call: Call
+    ) {
         let rule = call.context.agreement.annotation
         var period = openPeriod()
         period.items += 1
@@ -63,6 +65,8 @@ extension ChangeSet {
         var state = WireItemState()
         state.period = period.number
         state.readers = readers
+        state.width = size?.width ?? 0
+        state.height = size?.height ?? 0
         let window = readers.isEmpty ? 0 : UInt64(rule.commitWindow)
         state.commitUntil = call.context.height.advanced(by: window).value
         state.revealUntil =
@@ -130,39 +134,26 @@ func reveal(
     try call.require(state.answers[place].grade == 0, else: .alreadyRevealed)
     try call.require(call.height >= revealFrom(state), else: .revealNotOpen)
     try call.require(call.height <= state.revealUntil, else: .revealWindowOver)
-    try call.require(
-        body.grade >= 1 && body.grade <= call.context.agreement.annotation.classes,
-        else: .gradeOutOfRange)
+    let answer = try call.answer(body, to: state)
     let commitment = answerCommitment(
-        network: call.context.network, item: item, annotator: call.signer, grade: body.grade,
+        network: call.context.network, item: item, annotator: call.signer, answer: answer,
         salt: [UInt8](body.salt))
     try call.require(
         commitment.bytes == [UInt8](state.answers[place].commitment), else: .doesNotOpen)
     let was = closableFrom(state)
-    state.answers[place].grade = body.grade
+    state.answers[place].keep(answer, call.context.agreement.annotation)
     changes.setItem(item, to: state, was: was)
 }
 
-/// `item.close`: decides an item by the ordinal rule; a commitment never revealed costs the stake.
+/// `item.close`: decides an item by the agreement's rule; a commitment never revealed costs the
+/// stake.
 func close(_ body: WireItemClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     guard let item = ItemID(body.item) else { throw .malformedField }
     guard var state = changes.item(item) else { throw .unknownItem }
     try call.require(state.outcome == .open, else: .itemClosed)
     let was = closableFrom(state)
     try call.require(call.height >= was, else: .itemNotReady)
-    let rule = call.context.agreement.annotation
-    let answers = state.answers.filter { $0.grade > 0 }
-    let grades = answers.map { Int($0.grade) }
-    switch ordinalRule(rule).outcome(of: grades) {
-    case .approved(let grade):
-        state.outcome = .approved
-        state.grade = UInt32(grade)
-        state.posteriorPermille = changes.scoreOnline(
-            answers, consensus: grade, classes: Int(rule.classes))
-    case .indeterminate(.disputed): state.outcome = .disputed
-    case .indeterminate(.tooFew): state.outcome = .tooFew
-    }
-    if let low = grades.min(), let high = grades.max() { state.spread = UInt32(high - low) }
+    changes.decide(&state, by: call.context.agreement.annotation)
     state.closedHeight = call.height
     state.closeEnvelope = data(call.id.envelope.bytes)
     state.closeIndex = call.id.index
@@ -171,11 +162,4 @@ func close(_ body: WireItemClose, _ call: Call, _ changes: inout ChangeSet) thro
         silent.map { ($0, nil) }, window: "item/\(item.text)", rule: MoneyRule.annotation, call)
     changes.decided(state.outcome)
     changes.setItem(item, to: state, was: was)
-}
-
-func ordinalRule(_ rule: WireAnnotationRule) -> OrdinalRule {
-    OrdinalRule(
-        minimumAnswers: Int(rule.minimumAnswers), tolerance: UInt(rule.nearDistance),
-        support: UInt64(rule.nearShareNumerator), outOf: UInt64(rule.nearShareDenominator),
-        spread: UInt(rule.maximumSpread))
 }

@@ -12,6 +12,15 @@ package enum PayError: Error, Hashable, Sendable {
     case overflow(AccountID)
 }
 
+/// What an annotator's pay is made of, and what carries over while it is not yet rated.
+package protocol PayEvidence: Hashable, Sendable {
+    static var none: Self { get }
+    /// Answers given to approved items, also those without a reference.
+    var answers: UInt64 { get }
+    /// The rows, gold ones with their multiplicity.
+    var count: UInt64 { get }
+}
+
 /// The parameters of rule pay/1.
 enum PayRule {
     static let goldMultiplicity: UInt64 = 8
@@ -46,7 +55,7 @@ package struct AnswerScale: Hashable, Sendable {
 /// What an annotator is paid for: how often which own answer met which reference.
 ///
 /// Pay depends on nothing else, so this table is also what carries over to the next period.
-package struct PayRows: Hashable, Sendable {
+package struct PayRows: PayEvidence {
     /// Answers given to approved items, also those without a reference.
     package private(set) var answers: UInt64
     /// Classes × classes rows with their multiplicity, the row the own answer; empty for none.
@@ -158,9 +167,9 @@ package struct BeyondChance: Hashable, Sendable {
 }
 
 /// One annotator's pay for a period.
-package struct PayResult: Hashable, Sendable {
+package struct PayResult<Rows: PayEvidence>: Hashable, Sendable {
     /// All the rows the figures come from, with what was carried in.
-    package let rows: PayRows
+    package let rows: Rows
     /// U, signed micro-points; 0 while not yet rated.
     package let points: Int64
     /// F, the micro-points that so many rows must reach.
@@ -173,7 +182,7 @@ package struct PayResult: Hashable, Sendable {
     package var answers: UInt64 { rows.answers }
     package var n: UInt64 { rows.count }
     /// What the next period starts from: everything while not yet rated, else nothing.
-    package var carried: PayRows { weight == nil ? rows : .none }
+    package var carried: Rows { weight == nil ? rows : .none }
 }
 
 /// How much each reader's answers weigh in the others' references.
@@ -252,7 +261,7 @@ package func payReference(
 package func payPeriod(
     items: [ItemID: [AccountID: Int]], classes: Int, ordinal: Bool, gold: [ItemID: Int] = [:],
     carried: [AccountID: PayRows] = [:]
-) throws(PayError) -> [AccountID: PayResult] {
+) throws(PayError) -> [AccountID: PayResult<PayRows>] {
     let scale = try AnswerScale(classes: classes, ordinal: ordinal)
     for (reader, rows) in carried.sorted(by: { $0.key < $1.key }) {
         guard rows.fits(scale) else { throw .carriedRows(reader) }
@@ -265,11 +274,23 @@ package func payPeriod(
         guard rows.answers >= PayRule.minimumAnswers, beyond.rows > 0 else { continue }
         rated[reader] = (beyond.points(on: scale), beyond.rows)
     }
+    return payResults(of: rows, rated: rated)
+}
+
+/// Takes the fee from what the rated readers earned.
+///
+/// - Parameters:
+///   - rows: of everybody who answered or carried rows in.
+///   - rated: points and rows of those with at least 30 answers and a row.
+/// - Returns: one result for each of `rows`.
+func payResults<Rows: PayEvidence>(
+    of rows: [AccountID: Rows], rated: [AccountID: (points: Int64, rows: Int64)]
+) -> [AccountID: PayResult<Rows>] {
     let rates = rated.values.map { Int64(flooredQuotient(Int128($0.points), Int128($0.rows))) }
         .sorted()
     let median = rates.isEmpty ? 0 : max(0, rates[(rates.count - 1) / 2])
     let fee = median * PayRule.feePermille / 1000
-    var results: [AccountID: PayResult] = [:]
+    var results: [AccountID: PayResult<Rows>] = [:]
     for (reader, rows) in rows {
         guard let earned = rated[reader] else {
             results[reader] = PayResult(rows: rows, points: 0, fee: 0, weight: nil, shortfall: 0)

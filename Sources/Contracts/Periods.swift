@@ -44,45 +44,48 @@ extension ChangeSet {
         return state
     }
 
-    /// The online update of score/1 by an approved item.
+    /// What score/1 makes of an item's answers before the item is counted.
     ///
-    /// - Returns: the posterior of the consensus grade in per mille, before the item is counted.
-    mutating func scoreOnline(
-        _ answers: [WireAnswerState], consensus: Int, classes: Int
-    ) -> UInt32 {
-        let cells = classes * classes
+    /// - Returns: nil for answers that no reveal could have left.
+    mutating func onlineScore(_ answers: [WireAnswerState], classes: Int) -> OnlineScore? {
         var tables: [AccountID: [UInt64]] = [:]
         var states: [AccountID: WireScoreState] = [:]
         var given: [ClassAnswer] = []
         for answer in answers {
             guard let reader = AccountID(answer.annotator) else { continue }
-            let state = score(Array(reader.text.utf8), cells: cells)
+            let state = score(Array(reader.text.utf8), cells: classes * classes)
             states[reader] = state
             tables[reader] = sum(state.settled, state.online)
             given.append(ClassAnswer(annotator: reader, answer: Int(answer.grade) - 1))
         }
-        var prior = score([], cells: classes)
+        let prior = score([], cells: classes)
         // Counts stay far below 2⁶³: an item adds 2³⁰, and the ledger cannot hold 2³³ items.
         guard
-            var counts = try? ScoreCounts(
+            let counts = try? ScoreCounts(
                 classes: classes, prior: sum(prior.settled, prior.online), confusion: tables),
-            let posterior = try? counts.posterior(of: given),
-            (try? counts.add(given, posterior: posterior)) != nil
-        else { return 0 }
+            let posterior = try? counts.posterior(of: given)
+        else { return nil }
+        return OnlineScore(
+            posterior: posterior, answers: given, counts: counts, prior: prior, states: states)
+    }
+
+    /// The online update of score/1 by an approved item.
+    mutating func count(_ score: OnlineScore) {
+        var (counts, prior) = (score.counts, score.prior)
+        guard (try? counts.add(score.answers, posterior: score.posterior)) != nil else { return }
         prior.online = difference(counts.prior, prior.settled)
         prior.onlineAnswers += 1
         set(.scores, [], to: prior)
-        for reader in states.keys.sorted() {
-            guard var state = states[reader] else { continue }
+        for (reader, state) in score.states.sorted(by: { $0.key < $1.key }) {
+            var state = state
             state.online = difference(counts.confusion(of: reader), state.settled)
             state.onlineAnswers += 1
             set(.scores, Array(reader.text.utf8), to: state)
         }
-        return UInt32(posterior.permille(of: consensus - 1))
     }
 
     /// Replaces the online counts of a period by its batch.
-    fileprivate mutating func settleScores(_ batch: ScoreCounts, classes: Int) {
+    mutating func settleScores(_ batch: ScoreCounts, classes: Int) {
         var prior = score([], cells: classes)
         prior.settled = sum(prior.settled, batch.prior)
         prior.settledAnswers += prior.onlineAnswers
@@ -99,6 +102,15 @@ extension ChangeSet {
             set(.scores, key, to: state)
         }
     }
+}
+
+/// An item's answers with all that score/1 knew before them.
+struct OnlineScore {
+    let posterior: Posterior
+    fileprivate let answers: [ClassAnswer]
+    fileprivate let counts: ScoreCounts
+    fileprivate let prior: WireScoreState
+    fileprivate let states: [AccountID: WireScoreState]
 }
 
 private func sum(_ one: [UInt64], _ other: [UInt64]) -> [UInt64] {
@@ -120,20 +132,16 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
         body.period == period.number && period.items > 0
             && (period.decided == period.items || period.decided >= rule.periodItems),
         else: .periodNotReady)
-    var approved: [ItemID: [AccountID: Int]] = [:]
+    var approved: [ItemID: WireItemState] = [:]
     var carriedOver: [(ItemID, WireItemState)] = []
     for entry in changes.entries(in: .periodItems, prefix: bigEndian(period.number)) {
         guard let text = String(validatingUTF8Bytes: entry.key.key.dropFirst(4)),
             let item = ItemID(text), let state = changes.item(item)
         else { continue }
         if state.outcome == .open { carriedOver.append((item, state)) }
-        guard state.outcome == .approved else { continue }
-        approved[item] = Dictionary(
-            state.answers.filter { $0.grade > 0 }.compactMap { answer in
-                AccountID(answer.annotator).map { ($0, Int(answer.grade) - 1) }
-            }, uniquingKeysWith: { first, _ in first })
+        if state.outcome == .approved { approved[item] = state }
     }
-    try changes.closeBooks(of: period, approved, classes: Int(rule.classes))
+    try changes.closeBooks(of: period.number, approved, rule)
     period.closedHeight = call.height
     changes.set(.periods, bigEndian(period.number), to: period)
     var next = WirePeriodState()
@@ -147,61 +155,6 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
         changes.set(.periodItems, periodItemKey(next.number, item), [1])
     }
     changes.setOpenPeriod(next)
-}
-
-extension ChangeSet {
-    fileprivate mutating func closeBooks(
-        of period: WirePeriodState, _ approved: [ItemID: [AccountID: Int]], classes: Int
-    ) throws(Rejection) {
-        let items = approved.sorted { $0.key < $1.key }.map { item, answers in
-            (
-                item: item,
-                answers: answers.sorted { $0.key < $1.key }
-                    .map { ClassAnswer(annotator: $0.key, answer: $0.value) }
-            )
-        }
-        var carried: [AccountID: PayRows] = [:]
-        var totals: [AccountID: WirePayTotal] = [:]
-        for entry in entries(in: .payTotals) {
-            guard
-                let reader = String(validatingUTF8Bytes: entry.key.key[...]).flatMap(
-                    AccountID.init),
-                let total = value(WirePayTotal.self, .payTotals, entry.key.key)
-            else { continue }
-            totals[reader] = total
-            guard total.carriedAnswers > 0 || !total.carried.isEmpty else { continue }
-            carried[reader] = PayRows(
-                answers: UInt64(total.carriedAnswers), joint: total.carried)
-        }
-        let batch: ScoreBatch
-        let results: [AccountID: PayResult]
-        do {
-            batch = try scoreBatch(items: items, classes: classes)
-            results = try payPeriod(
-                items: approved, classes: classes, ordinal: true, carried: carried)
-        } catch { throw .amountOverflow }
-        settleScores(batch.counts, classes: classes)
-        for (reader, result) in results.sorted(by: { $0.key < $1.key }) {
-            var pay = WirePayState()
-            pay.answers = UInt32(clamping: result.answers)
-            pay.rows = result.n
-            pay.points = result.points
-            pay.fee = result.fee
-            pay.weight = result.weight ?? 0
-            pay.shortfall = result.shortfall
-            pay.rated = result.weight != nil
-            pay.joint = result.rows.joint
-            pay.accuracyPermille = UInt32(clamping: batch.counts.accuracyPermille(reader))
-            pay.kappaPermille = Int32(clamping: batch.counts.kappaPermille(reader))
-            set(.pay, payKey(period.number, reader), to: pay)
-            var total = totals[reader] ?? WirePayTotal()
-            total.weight = total.weight.addingReportingOverflow(pay.weight).partialValue
-            total.shortfall = total.shortfall.addingReportingOverflow(pay.shortfall).partialValue
-            total.carried = result.carried.joint
-            total.carriedAnswers = UInt32(clamping: result.carried.answers)
-            set(.payTotals, Array(reader.text.utf8), to: total)
-        }
-    }
 }
 
 extension String {

@@ -12,6 +12,10 @@ func register(
     guard let item = ItemID(body.item), patient.count == 32, tag.count == 32,
         body.use == .training || body.use == .evaluation
     else { throw .malformedField }
+    let size = ImageSize(width: body.width, height: body.height)
+    try call.require(
+        call.context.agreement.annotation.kind.isImage
+            ? size != nil : body.width == 0 && body.height == 0, else: .malformedField)
     try call.require(item.site == call.signer.name, else: .foreignItem)
     let key = Array(item.text.utf8)
     try call.require(changes.bytes(.records, key) == nil, else: .itemExists)
@@ -35,13 +39,15 @@ func register(
     var first = WireTagState()
     first.item = item.text
     changes.set(.tags, tag, to: first)
-    changes.openItem(item, readers: body.readers, call)
+    changes.openItem(item, readers: body.readers, size: size, call)
 }
 
 private func checkReaders(
     _ readers: [String], _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
-    try call.require(readers.count <= 64, else: .readersMalformed)
+    try call.require(
+        readers.count <= call.context.agreement.annotation.kind.mostReaders,
+        else: .readersMalformed)
     var last: AccountID?
     for text in readers {
         guard let reader = AccountID(text), reader.role == .annotator,

@@ -38,6 +38,7 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case doesNotOpen = 50
     case itemNotReady = 51
     case periodNotReady = 52
+    case answerMalformed = 53
 
     case runActive = 60
     case noRun = 61
@@ -99,6 +100,8 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .doesNotOpen: "the revealed answer and salt do not open the commitment"
         case .itemNotReady: "the item still awaits answers"
         case .periodNotReady: "the period has items without an outcome, or none at all"
+        case .answerMalformed:
+            "the answer is not of the kind that the agreement asks for, or out of range"
         case .runActive: "another run is under way"
         case .noRun: "there is no such run"
         case .runOver: "the run is stopped or finished"

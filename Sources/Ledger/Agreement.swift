@@ -26,18 +26,13 @@ package func validate(_ agreement: WireAgreement) throws(AgreementFault) {
 
     let annotation = agreement.annotation
     try require(annotation.rule == "annotation/1", "annotation.rule", "must be annotation/1")
-    try require(annotation.answer == "ordinal", "annotation.answer", "must be ordinal")
     try require(annotation.panel == "own-site", "annotation.panel", "must be own-site")
-    try require((2...64).contains(annotation.classes), "annotation.classes", "must be 2 to 64")
+    try validate(answers: annotation)
     try require(annotation.commitWindow > 0, "annotation.commitWindow", "must be above zero")
     try require(annotation.revealWindow > 0, "annotation.revealWindow", "must be above zero")
     try require(
         (1...1_000).contains(annotation.minimumAnswers), "annotation.minimumAnswers",
         "must be 1 to 1000")
-    try require(
-        annotation.nearShareDenominator > 0
-            && annotation.nearShareNumerator <= annotation.nearShareDenominator,
-        "annotation.nearShare", "must be a fraction of at most one")
     try require(annotation.periodItems > 0, "annotation.periodItems", "must be above zero")
 
     let training = agreement.training
@@ -52,7 +47,8 @@ package func validate(_ agreement: WireAgreement) throws(AgreementFault) {
             && training.features.allSatisfy { isIdentifier($0.utf8) }, "training.features",
         "must each be named once, of a-z 0-9 . _ -")
     try require(
-        training.positiveAbove >= 1 && training.positiveAbove < annotation.classes,
+        training.positiveAbove >= 1
+            && training.positiveAbove < highestTrainingGrade(annotation),
         "training.positiveAbove", "must be a grade below the highest")
     try require(
         training.negativeBelow >= 2 && training.negativeBelow <= training.positiveAbove + 1,

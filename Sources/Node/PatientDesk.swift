@@ -89,6 +89,8 @@ struct PatientDesk: Sendable {
             transaction.recordRegister.contentTag = data(hmacSHA256(key: contentKey, content).bytes)
             transaction.recordRegister.use = use
             transaction.recordRegister.readers = row.readers
+            transaction.recordRegister.width = row.width
+            transaction.recordRegister.height = row.height
             transactions.append(transaction)
         }
         try patients.keep(held)

@@ -90,46 +90,132 @@ package nonisolated struct WireChainRules: Sendable {
   package init() {}
 }
 
-package nonisolated struct WireAnnotationRule: Sendable {
+package nonisolated struct WireAnnotationRule: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// "annotation/1"
-  package var rule: String = String()
+  package var rule: String {
+    get {_storage._rule}
+    set {_uniqueStorage()._rule = newValue}
+  }
 
-  /// "ordinal"
-  package var answer: String = String()
+  /// "class", "ordinal", "measurement", "boxes" or "masks"
+  package var answer: String {
+    get {_storage._answer}
+    set {_uniqueStorage()._answer = newValue}
+  }
 
-  /// grades 1 to classes
-  package var classes: UInt32 = 0
+  /// classes, grades or labels of boxes, 1 to classes
+  package var classes: UInt32 {
+    get {_storage._classes}
+    set {_uniqueStorage()._classes = newValue}
+  }
 
   /// "own-site"
-  package var panel: String = String()
+  package var panel: String {
+    get {_storage._panel}
+    set {_uniqueStorage()._panel = newValue}
+  }
 
   /// heights
-  package var commitWindow: UInt32 = 0
+  package var commitWindow: UInt32 {
+    get {_storage._commitWindow}
+    set {_uniqueStorage()._commitWindow = newValue}
+  }
 
   /// heights
-  package var revealWindow: UInt32 = 0
+  package var revealWindow: UInt32 {
+    get {_storage._revealWindow}
+    set {_uniqueStorage()._revealWindow = newValue}
+  }
 
-  package var minimumAnswers: UInt32 = 0
+  package var minimumAnswers: UInt32 {
+    get {_storage._minimumAnswers}
+    set {_uniqueStorage()._minimumAnswers = newValue}
+  }
 
-  package var nearShareNumerator: UInt32 = 0
+  package var nearShareNumerator: UInt32 {
+    get {_storage._nearShareNumerator}
+    set {_uniqueStorage()._nearShareNumerator = newValue}
+  }
 
-  package var nearShareDenominator: UInt32 = 0
+  package var nearShareDenominator: UInt32 {
+    get {_storage._nearShareDenominator}
+    set {_uniqueStorage()._nearShareDenominator = newValue}
+  }
 
   /// grades
-  package var nearDistance: UInt32 = 0
+  package var nearDistance: UInt32 {
+    get {_storage._nearDistance}
+    set {_uniqueStorage()._nearDistance = newValue}
+  }
 
   /// grades
-  package var maximumSpread: UInt32 = 0
+  package var maximumSpread: UInt32 {
+    get {_storage._maximumSpread}
+    set {_uniqueStorage()._maximumSpread = newValue}
+  }
 
-  package var periodItems: UInt32 = 0
+  package var periodItems: UInt32 {
+    get {_storage._periodItems}
+    set {_uniqueStorage()._periodItems = newValue}
+  }
+
+  /// names of the classes in order; none: numbers
+  package var labels: [String] {
+    get {_storage._labels}
+    set {_uniqueStorage()._labels = newValue}
+  }
+
+  /// class: what the likeliest class must reach
+  package var posteriorPermille: UInt32 {
+    get {_storage._posteriorPermille}
+    set {_uniqueStorage()._posteriorPermille = newValue}
+  }
+
+  /// class: answers that the class itself needs
+  package var minimumVotes: UInt32 {
+    get {_storage._minimumVotes}
+    set {_uniqueStorage()._minimumVotes = newValue}
+  }
+
+  /// measurement: thousandths
+  package var absoluteTolerance: UInt64 {
+    get {_storage._absoluteTolerance}
+    set {_uniqueStorage()._absoluteTolerance = newValue}
+  }
+
+  /// measurement
+  package var relativeTolerancePermille: UInt32 {
+    get {_storage._relativeTolerancePermille}
+    set {_uniqueStorage()._relativeTolerancePermille = newValue}
+  }
+
+  /// measurement: thousandths above which an item is positive
+  package var cut: Int64 {
+    get {_storage._cut}
+    set {_uniqueStorage()._cut = newValue}
+  }
+
+  /// boxes: intersection over union of the same thing
+  package var overlapPermille: UInt32 {
+    get {_storage._overlapPermille}
+    set {_uniqueStorage()._overlapPermille = newValue}
+  }
+
+  /// boxes: of a reader in consensus; masks: of the median reader
+  package var agreementPermille: UInt32 {
+    get {_storage._agreementPermille}
+    set {_uniqueStorage()._agreementPermille = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 package nonisolated struct WireTrainingRule: Sendable {
@@ -451,84 +537,198 @@ nonisolated extension WireChainRules: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireAnnotationRule: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AnnotationRule"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rule\0\u{1}answer\0\u{1}classes\0\u{1}panel\0\u{3}commit_window\0\u{3}reveal_window\0\u{3}minimum_answers\0\u{3}near_share_numerator\0\u{3}near_share_denominator\0\u{3}near_distance\0\u{3}maximum_spread\0\u{3}period_items\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rule\0\u{1}answer\0\u{1}classes\0\u{1}panel\0\u{3}commit_window\0\u{3}reveal_window\0\u{3}minimum_answers\0\u{3}near_share_numerator\0\u{3}near_share_denominator\0\u{3}near_distance\0\u{3}maximum_spread\0\u{3}period_items\0\u{1}labels\0\u{3}posterior_permille\0\u{3}minimum_votes\0\u{3}absolute_tolerance\0\u{3}relative_tolerance_permille\0\u{1}cut\0\u{3}overlap_permille\0\u{3}agreement_permille\0")
+
+  fileprivate class _StorageClass {
+    var _rule: String = String()
+    var _answer: String = String()
+    var _classes: UInt32 = 0
+    var _panel: String = String()
+    var _commitWindow: UInt32 = 0
+    var _revealWindow: UInt32 = 0
+    var _minimumAnswers: UInt32 = 0
+    var _nearShareNumerator: UInt32 = 0
+    var _nearShareDenominator: UInt32 = 0
+    var _nearDistance: UInt32 = 0
+    var _maximumSpread: UInt32 = 0
+    var _periodItems: UInt32 = 0
+    var _labels: [String] = []
+    var _posteriorPermille: UInt32 = 0
+    var _minimumVotes: UInt32 = 0
+    var _absoluteTolerance: UInt64 = 0
+    var _relativeTolerancePermille: UInt32 = 0
+    var _cut: Int64 = 0
+    var _overlapPermille: UInt32 = 0
+    var _agreementPermille: UInt32 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _rule = source._rule
+      _answer = source._answer
+      _classes = source._classes
+      _panel = source._panel
+      _commitWindow = source._commitWindow
+      _revealWindow = source._revealWindow
+      _minimumAnswers = source._minimumAnswers
+      _nearShareNumerator = source._nearShareNumerator
+      _nearShareDenominator = source._nearShareDenominator
+      _nearDistance = source._nearDistance
+      _maximumSpread = source._maximumSpread
+      _periodItems = source._periodItems
+      _labels = source._labels
+      _posteriorPermille = source._posteriorPermille
+      _minimumVotes = source._minimumVotes
+      _absoluteTolerance = source._absoluteTolerance
+      _relativeTolerancePermille = source._relativeTolerancePermille
+      _cut = source._cut
+      _overlapPermille = source._overlapPermille
+      _agreementPermille = source._agreementPermille
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.rule) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.answer) }()
-      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.classes) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.panel) }()
-      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.commitWindow) }()
-      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.revealWindow) }()
-      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.minimumAnswers) }()
-      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.nearShareNumerator) }()
-      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.nearShareDenominator) }()
-      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.nearDistance) }()
-      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.maximumSpread) }()
-      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.periodItems) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._rule) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._answer) }()
+        case 3: try { try decoder.decodeSingularUInt32Field(value: &_storage._classes) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._panel) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._commitWindow) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._revealWindow) }()
+        case 7: try { try decoder.decodeSingularUInt32Field(value: &_storage._minimumAnswers) }()
+        case 8: try { try decoder.decodeSingularUInt32Field(value: &_storage._nearShareNumerator) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._nearShareDenominator) }()
+        case 10: try { try decoder.decodeSingularUInt32Field(value: &_storage._nearDistance) }()
+        case 11: try { try decoder.decodeSingularUInt32Field(value: &_storage._maximumSpread) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._periodItems) }()
+        case 13: try { try decoder.decodeRepeatedStringField(value: &_storage._labels) }()
+        case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._posteriorPermille) }()
+        case 15: try { try decoder.decodeSingularUInt32Field(value: &_storage._minimumVotes) }()
+        case 16: try { try decoder.decodeSingularUInt64Field(value: &_storage._absoluteTolerance) }()
+        case 17: try { try decoder.decodeSingularUInt32Field(value: &_storage._relativeTolerancePermille) }()
+        case 18: try { try decoder.decodeSingularSInt64Field(value: &_storage._cut) }()
+        case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._overlapPermille) }()
+        case 20: try { try decoder.decodeSingularUInt32Field(value: &_storage._agreementPermille) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.rule.isEmpty {
-      try visitor.visitSingularStringField(value: self.rule, fieldNumber: 1)
-    }
-    if !self.answer.isEmpty {
-      try visitor.visitSingularStringField(value: self.answer, fieldNumber: 2)
-    }
-    if self.classes != 0 {
-      try visitor.visitSingularUInt32Field(value: self.classes, fieldNumber: 3)
-    }
-    if !self.panel.isEmpty {
-      try visitor.visitSingularStringField(value: self.panel, fieldNumber: 4)
-    }
-    if self.commitWindow != 0 {
-      try visitor.visitSingularUInt32Field(value: self.commitWindow, fieldNumber: 5)
-    }
-    if self.revealWindow != 0 {
-      try visitor.visitSingularUInt32Field(value: self.revealWindow, fieldNumber: 6)
-    }
-    if self.minimumAnswers != 0 {
-      try visitor.visitSingularUInt32Field(value: self.minimumAnswers, fieldNumber: 7)
-    }
-    if self.nearShareNumerator != 0 {
-      try visitor.visitSingularUInt32Field(value: self.nearShareNumerator, fieldNumber: 8)
-    }
-    if self.nearShareDenominator != 0 {
-      try visitor.visitSingularUInt32Field(value: self.nearShareDenominator, fieldNumber: 9)
-    }
-    if self.nearDistance != 0 {
-      try visitor.visitSingularUInt32Field(value: self.nearDistance, fieldNumber: 10)
-    }
-    if self.maximumSpread != 0 {
-      try visitor.visitSingularUInt32Field(value: self.maximumSpread, fieldNumber: 11)
-    }
-    if self.periodItems != 0 {
-      try visitor.visitSingularUInt32Field(value: self.periodItems, fieldNumber: 12)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      if !_storage._rule.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._rule, fieldNumber: 1)
+      }
+      if !_storage._answer.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._answer, fieldNumber: 2)
+      }
+      if _storage._classes != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._classes, fieldNumber: 3)
+      }
+      if !_storage._panel.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._panel, fieldNumber: 4)
+      }
+      if _storage._commitWindow != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._commitWindow, fieldNumber: 5)
+      }
+      if _storage._revealWindow != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._revealWindow, fieldNumber: 6)
+      }
+      if _storage._minimumAnswers != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._minimumAnswers, fieldNumber: 7)
+      }
+      if _storage._nearShareNumerator != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._nearShareNumerator, fieldNumber: 8)
+      }
+      if _storage._nearShareDenominator != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._nearShareDenominator, fieldNumber: 9)
+      }
+      if _storage._nearDistance != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._nearDistance, fieldNumber: 10)
+      }
+      if _storage._maximumSpread != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._maximumSpread, fieldNumber: 11)
+      }
+      if _storage._periodItems != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._periodItems, fieldNumber: 12)
+      }
+      if !_storage._labels.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._labels, fieldNumber: 13)
+      }
+      if _storage._posteriorPermille != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._posteriorPermille, fieldNumber: 14)
+      }
+      if _storage._minimumVotes != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._minimumVotes, fieldNumber: 15)
+      }
+      if _storage._absoluteTolerance != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._absoluteTolerance, fieldNumber: 16)
+      }
+      if _storage._relativeTolerancePermille != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._relativeTolerancePermille, fieldNumber: 17)
+      }
+      if _storage._cut != 0 {
+        try visitor.visitSingularSInt64Field(value: _storage._cut, fieldNumber: 18)
+      }
+      if _storage._overlapPermille != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._overlapPermille, fieldNumber: 19)
+      }
+      if _storage._agreementPermille != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._agreementPermille, fieldNumber: 20)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireAnnotationRule, rhs: WireAnnotationRule) -> Bool {
-    if lhs.rule != rhs.rule {return false}
-    if lhs.answer != rhs.answer {return false}
-    if lhs.classes != rhs.classes {return false}
-    if lhs.panel != rhs.panel {return false}
-    if lhs.commitWindow != rhs.commitWindow {return false}
-    if lhs.revealWindow != rhs.revealWindow {return false}
-    if lhs.minimumAnswers != rhs.minimumAnswers {return false}
-    if lhs.nearShareNumerator != rhs.nearShareNumerator {return false}
-    if lhs.nearShareDenominator != rhs.nearShareDenominator {return false}
-    if lhs.nearDistance != rhs.nearDistance {return false}
-    if lhs.maximumSpread != rhs.maximumSpread {return false}
-    if lhs.periodItems != rhs.periodItems {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._rule != rhs_storage._rule {return false}
+        if _storage._answer != rhs_storage._answer {return false}
+        if _storage._classes != rhs_storage._classes {return false}
+        if _storage._panel != rhs_storage._panel {return false}
+        if _storage._commitWindow != rhs_storage._commitWindow {return false}
+        if _storage._revealWindow != rhs_storage._revealWindow {return false}
+        if _storage._minimumAnswers != rhs_storage._minimumAnswers {return false}
+        if _storage._nearShareNumerator != rhs_storage._nearShareNumerator {return false}
+        if _storage._nearShareDenominator != rhs_storage._nearShareDenominator {return false}
+        if _storage._nearDistance != rhs_storage._nearDistance {return false}
+        if _storage._maximumSpread != rhs_storage._maximumSpread {return false}
+        if _storage._periodItems != rhs_storage._periodItems {return false}
+        if _storage._labels != rhs_storage._labels {return false}
+        if _storage._posteriorPermille != rhs_storage._posteriorPermille {return false}
+        if _storage._minimumVotes != rhs_storage._minimumVotes {return false}
+        if _storage._absoluteTolerance != rhs_storage._absoluteTolerance {return false}
+        if _storage._relativeTolerancePermille != rhs_storage._relativeTolerancePermille {return false}
+        if _storage._cut != rhs_storage._cut {return false}
+        if _storage._overlapPermille != rhs_storage._overlapPermille {return false}
+        if _storage._agreementPermille != rhs_storage._agreementPermille {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

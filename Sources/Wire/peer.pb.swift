@@ -209,6 +209,11 @@ package nonisolated struct WireLocalRecord: Sendable {
 
   package var features: [Float] = []
 
+  /// of the image in pixels; boxes and masks alone
+  package var width: UInt32 = 0
+
+  package var height: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1289,7 +1294,7 @@ nonisolated extension WireConsentRequest: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireLocalRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LocalRecord"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}patient\0\u{1}record\0\u{1}use\0\u{1}readers\0\u{1}features\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}patient\0\u{1}record\0\u{1}use\0\u{1}readers\0\u{1}features\0\u{1}width\0\u{1}height\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1302,6 +1307,8 @@ nonisolated extension WireLocalRecord: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeSingularStringField(value: &self.use) }()
       case 4: try { try decoder.decodeRepeatedStringField(value: &self.readers) }()
       case 5: try { try decoder.decodeRepeatedFloatField(value: &self.features) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.width) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.height) }()
       default: break
       }
     }
@@ -1323,6 +1330,12 @@ nonisolated extension WireLocalRecord: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.features.isEmpty {
       try visitor.visitPackedFloatField(value: self.features, fieldNumber: 5)
     }
+    if self.width != 0 {
+      try visitor.visitSingularUInt32Field(value: self.width, fieldNumber: 6)
+    }
+    if self.height != 0 {
+      try visitor.visitSingularUInt32Field(value: self.height, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1332,6 +1345,8 @@ nonisolated extension WireLocalRecord: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.use != rhs.use {return false}
     if lhs.readers != rhs.readers {return false}
     if lhs.features != rhs.features {return false}
+    if lhs.width != rhs.width {return false}
+    if lhs.height != rhs.height {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

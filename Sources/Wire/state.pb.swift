@@ -194,8 +194,11 @@ package nonisolated struct WireAnswerState: Sendable {
 
   package var commitment: Data = Data()
 
-  /// 0: not revealed
+  /// 0: not revealed; of other answers 2 for a positive one, else 1
   package var grade: UInt32 = 0
+
+  /// bytes of a measurement, boxes or a mask
+  package var answer: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -238,6 +241,14 @@ package nonisolated struct WireItemState: Sendable {
   package var closeEnvelope: Data = Data()
 
   package var closeIndex: UInt32 = 0
+
+  /// of the image in pixels; boxes and masks alone
+  package var width: UInt32 = 0
+
+  package var height: UInt32 = 0
+
+  /// bytes of a measurement, boxes or a mask
+  package var consensus: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -317,6 +328,12 @@ package nonisolated struct WirePayState: Sendable {
   /// rows by (own, reference), classes × classes
   package var joint: [UInt64] = []
 
+  /// measurements, boxes, masks: Σ agreement ‰
+  package var agreed: UInt64 = 0
+
+  /// Σ agreement ‰ with the next row's reference
+  package var chance: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -336,6 +353,13 @@ package nonisolated struct WirePayTotal: Sendable {
   package var carried: [UInt64] = []
 
   package var carriedAnswers: UInt32 = 0
+
+  /// measurements, boxes, masks
+  package var carriedRows: UInt64 = 0
+
+  package var carriedAgreed: UInt64 = 0
+
+  package var carriedChance: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -860,7 +884,7 @@ nonisolated extension WireTagState: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AnswerState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}annotator\0\u{1}commitment\0\u{1}grade\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}annotator\0\u{1}commitment\0\u{1}grade\0\u{1}answer\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -871,6 +895,7 @@ nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 1: try { try decoder.decodeSingularStringField(value: &self.annotator) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.commitment) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.grade) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
       default: break
       }
     }
@@ -886,6 +911,9 @@ nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.grade != 0 {
       try visitor.visitSingularUInt32Field(value: self.grade, fieldNumber: 3)
     }
+    if !self.answer.isEmpty {
+      try visitor.visitSingularBytesField(value: self.answer, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -893,6 +921,7 @@ nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.annotator != rhs.annotator {return false}
     if lhs.commitment != rhs.commitment {return false}
     if lhs.grade != rhs.grade {return false}
+    if lhs.answer != rhs.answer {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -900,7 +929,7 @@ nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ItemState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}period\0\u{1}readers\0\u{3}commit_until\0\u{3}reveal_from\0\u{3}reveal_until\0\u{1}answers\0\u{1}outcome\0\u{1}grade\0\u{1}spread\0\u{3}posterior_permille\0\u{3}closed_height\0\u{3}close_envelope\0\u{3}close_index\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}period\0\u{1}readers\0\u{3}commit_until\0\u{3}reveal_from\0\u{3}reveal_until\0\u{1}answers\0\u{1}outcome\0\u{1}grade\0\u{1}spread\0\u{3}posterior_permille\0\u{3}closed_height\0\u{3}close_envelope\0\u{3}close_index\0\u{1}width\0\u{1}height\0\u{1}consensus\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -921,6 +950,9 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.closedHeight) }()
       case 12: try { try decoder.decodeSingularBytesField(value: &self.closeEnvelope) }()
       case 13: try { try decoder.decodeSingularUInt32Field(value: &self.closeIndex) }()
+      case 14: try { try decoder.decodeSingularUInt32Field(value: &self.width) }()
+      case 15: try { try decoder.decodeSingularUInt32Field(value: &self.height) }()
+      case 16: try { try decoder.decodeSingularBytesField(value: &self.consensus) }()
       default: break
       }
     }
@@ -966,6 +998,15 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if self.closeIndex != 0 {
       try visitor.visitSingularUInt32Field(value: self.closeIndex, fieldNumber: 13)
     }
+    if self.width != 0 {
+      try visitor.visitSingularUInt32Field(value: self.width, fieldNumber: 14)
+    }
+    if self.height != 0 {
+      try visitor.visitSingularUInt32Field(value: self.height, fieldNumber: 15)
+    }
+    if !self.consensus.isEmpty {
+      try visitor.visitSingularBytesField(value: self.consensus, fieldNumber: 16)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -983,6 +1024,9 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.closedHeight != rhs.closedHeight {return false}
     if lhs.closeEnvelope != rhs.closeEnvelope {return false}
     if lhs.closeIndex != rhs.closeIndex {return false}
+    if lhs.width != rhs.width {return false}
+    if lhs.height != rhs.height {return false}
+    if lhs.consensus != rhs.consensus {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1095,7 +1139,7 @@ nonisolated extension WireScoreState: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PayState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}answers\0\u{1}rows\0\u{1}points\0\u{1}fee\0\u{1}weight\0\u{1}shortfall\0\u{1}rated\0\u{3}accuracy_permille\0\u{3}kappa_permille\0\u{1}joint\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}answers\0\u{1}rows\0\u{1}points\0\u{1}fee\0\u{1}weight\0\u{1}shortfall\0\u{1}rated\0\u{3}accuracy_permille\0\u{3}kappa_permille\0\u{1}joint\0\u{1}agreed\0\u{1}chance\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1113,6 +1157,8 @@ nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.accuracyPermille) }()
       case 9: try { try decoder.decodeSingularSInt32Field(value: &self.kappaPermille) }()
       case 10: try { try decoder.decodeRepeatedUInt64Field(value: &self.joint) }()
+      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.agreed) }()
+      case 12: try { try decoder.decodeSingularUInt64Field(value: &self.chance) }()
       default: break
       }
     }
@@ -1149,6 +1195,12 @@ nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.joint.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.joint, fieldNumber: 10)
     }
+    if self.agreed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.agreed, fieldNumber: 11)
+    }
+    if self.chance != 0 {
+      try visitor.visitSingularUInt64Field(value: self.chance, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1163,6 +1215,8 @@ nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.accuracyPermille != rhs.accuracyPermille {return false}
     if lhs.kappaPermille != rhs.kappaPermille {return false}
     if lhs.joint != rhs.joint {return false}
+    if lhs.agreed != rhs.agreed {return false}
+    if lhs.chance != rhs.chance {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1170,7 +1224,7 @@ nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WirePayTotal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PayTotal"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}weight\0\u{1}shortfall\0\u{1}carried\0\u{3}carried_answers\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}weight\0\u{1}shortfall\0\u{1}carried\0\u{3}carried_answers\0\u{3}carried_rows\0\u{3}carried_agreed\0\u{3}carried_chance\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1182,6 +1236,9 @@ nonisolated extension WirePayTotal: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.shortfall) }()
       case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.carried) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.carriedAnswers) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.carriedRows) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.carriedAgreed) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.carriedChance) }()
       default: break
       }
     }
@@ -1200,6 +1257,15 @@ nonisolated extension WirePayTotal: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.carriedAnswers != 0 {
       try visitor.visitSingularUInt32Field(value: self.carriedAnswers, fieldNumber: 4)
     }
+    if self.carriedRows != 0 {
+      try visitor.visitSingularUInt64Field(value: self.carriedRows, fieldNumber: 5)
+    }
+    if self.carriedAgreed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.carriedAgreed, fieldNumber: 6)
+    }
+    if self.carriedChance != 0 {
+      try visitor.visitSingularUInt64Field(value: self.carriedChance, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1208,6 +1274,9 @@ nonisolated extension WirePayTotal: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.shortfall != rhs.shortfall {return false}
     if lhs.carried != rhs.carried {return false}
     if lhs.carriedAnswers != rhs.carriedAnswers {return false}
+    if lhs.carriedRows != rhs.carriedRows {return false}
+    if lhs.carriedAgreed != rhs.carriedAgreed {return false}
+    if lhs.carriedChance != rhs.carriedChance {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

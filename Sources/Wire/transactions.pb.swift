@@ -179,6 +179,11 @@ package nonisolated struct WireRecordRegister: Sendable {
   /// annotator accounts, ascending: the first wave
   package var readers: [String] = []
 
+  /// of the image in pixels; boxes and masks alone
+  package var width: UInt32 = 0
+
+  package var height: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -198,6 +203,54 @@ package nonisolated struct WireAnswerCommit: Sendable {
   package init() {}
 }
 
+/// Edges in thousandths of a pixel from the upper left corner.
+package nonisolated struct WireBox: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 1 to classes
+  package var label: UInt32 = 0
+
+  package var left: UInt32 = 0
+
+  package var top: UInt32 = 0
+
+  package var right: UInt32 = 0
+
+  package var bottom: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireBoxesAnswer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// ascending by their fields, each once
+  package var boxes: [WireBox] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireMaskAnswer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// column by column, outside first
+  package var runs: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct WireAnswerReveal: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -205,13 +258,50 @@ package nonisolated struct WireAnswerReveal: Sendable {
 
   package var item: String = String()
 
-  /// 1 to classes
+  /// class or grade, 1 to classes; else 0
   package var grade: UInt32 = 0
 
   /// 32 bytes
   package var salt: Data = Data()
 
+  /// none for a class or a grade
+  package var answer: WireAnswerReveal.OneOf_Answer? = nil
+
+  /// thousandths
+  package var measurement: Int64 {
+    get {
+      if case .measurement(let v)? = answer {return v}
+      return 0
+    }
+    set {answer = .measurement(newValue)}
+  }
+
+  package var boxes: WireBoxesAnswer {
+    get {
+      if case .boxes(let v)? = answer {return v}
+      return WireBoxesAnswer()
+    }
+    set {answer = .boxes(newValue)}
+  }
+
+  package var mask: WireMaskAnswer {
+    get {
+      if case .mask(let v)? = answer {return v}
+      return WireMaskAnswer()
+    }
+    set {answer = .mask(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// none for a class or a grade
+  package nonisolated enum OneOf_Answer: Equatable, Sendable {
+    /// thousandths
+    case measurement(Int64)
+    case boxes(WireBoxesAnswer)
+    case mask(WireMaskAnswer)
+
+  }
 
   package init() {}
 }
@@ -827,7 +917,7 @@ nonisolated extension WireConsentWithdraw: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RecordRegister"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}patient\0\u{3}content_tag\0\u{1}use\0\u{1}readers\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}patient\0\u{3}content_tag\0\u{1}use\0\u{1}readers\0\u{1}width\0\u{1}height\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -840,6 +930,8 @@ nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._
       case 3: try { try decoder.decodeSingularBytesField(value: &self.contentTag) }()
       case 4: try { try decoder.decodeSingularEnumField(value: &self.use) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.readers) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.width) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.height) }()
       default: break
       }
     }
@@ -861,6 +953,12 @@ nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.readers.isEmpty {
       try visitor.visitRepeatedStringField(value: self.readers, fieldNumber: 5)
     }
+    if self.width != 0 {
+      try visitor.visitSingularUInt32Field(value: self.width, fieldNumber: 6)
+    }
+    if self.height != 0 {
+      try visitor.visitSingularUInt32Field(value: self.height, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -870,6 +968,8 @@ nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.contentTag != rhs.contentTag {return false}
     if lhs.use != rhs.use {return false}
     if lhs.readers != rhs.readers {return false}
+    if lhs.width != rhs.width {return false}
+    if lhs.height != rhs.height {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -910,9 +1010,119 @@ nonisolated extension WireAnswerCommit: SwiftProtobuf.Message, SwiftProtobuf._Me
   }
 }
 
+nonisolated extension WireBox: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Box"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}label\0\u{1}left\0\u{1}top\0\u{1}right\0\u{1}bottom\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.label) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.left) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.top) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.right) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.bottom) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.label != 0 {
+      try visitor.visitSingularUInt32Field(value: self.label, fieldNumber: 1)
+    }
+    if self.left != 0 {
+      try visitor.visitSingularUInt32Field(value: self.left, fieldNumber: 2)
+    }
+    if self.top != 0 {
+      try visitor.visitSingularUInt32Field(value: self.top, fieldNumber: 3)
+    }
+    if self.right != 0 {
+      try visitor.visitSingularUInt32Field(value: self.right, fieldNumber: 4)
+    }
+    if self.bottom != 0 {
+      try visitor.visitSingularUInt32Field(value: self.bottom, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBox, rhs: WireBox) -> Bool {
+    if lhs.label != rhs.label {return false}
+    if lhs.left != rhs.left {return false}
+    if lhs.top != rhs.top {return false}
+    if lhs.right != rhs.right {return false}
+    if lhs.bottom != rhs.bottom {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBoxesAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BoxesAnswer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}boxes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.boxes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.boxes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.boxes, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBoxesAnswer, rhs: WireBoxesAnswer) -> Bool {
+    if lhs.boxes != rhs.boxes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMaskAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MaskAnswer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}runs\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedUInt32Field(value: &self.runs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.runs.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.runs, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireMaskAnswer, rhs: WireMaskAnswer) -> Bool {
+    if lhs.runs != rhs.runs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireAnswerReveal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AnswerReveal"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}grade\0\u{1}salt\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}grade\0\u{1}salt\0\u{1}measurement\0\u{1}boxes\0\u{1}mask\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -923,12 +1133,50 @@ nonisolated extension WireAnswerReveal: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 1: try { try decoder.decodeSingularStringField(value: &self.item) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.grade) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.salt) }()
+      case 4: try {
+        var v: Int64?
+        try decoder.decodeSingularSInt64Field(value: &v)
+        if let v = v {
+          if self.answer != nil {try decoder.handleConflictingOneOf()}
+          self.answer = .measurement(v)
+        }
+      }()
+      case 5: try {
+        var v: WireBoxesAnswer?
+        var hadOneofValue = false
+        if let current = self.answer {
+          hadOneofValue = true
+          if case .boxes(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.answer = .boxes(v)
+        }
+      }()
+      case 6: try {
+        var v: WireMaskAnswer?
+        var hadOneofValue = false
+        if let current = self.answer {
+          hadOneofValue = true
+          if case .mask(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.answer = .mask(v)
+        }
+      }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.item.isEmpty {
       try visitor.visitSingularStringField(value: self.item, fieldNumber: 1)
     }
@@ -938,6 +1186,21 @@ nonisolated extension WireAnswerReveal: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.salt.isEmpty {
       try visitor.visitSingularBytesField(value: self.salt, fieldNumber: 3)
     }
+    switch self.answer {
+    case .measurement?: try {
+      guard case .measurement(let v)? = self.answer else { preconditionFailure() }
+      try visitor.visitSingularSInt64Field(value: v, fieldNumber: 4)
+    }()
+    case .boxes?: try {
+      guard case .boxes(let v)? = self.answer else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .mask?: try {
+      guard case .mask(let v)? = self.answer else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case nil: break
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -945,6 +1208,7 @@ nonisolated extension WireAnswerReveal: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.item != rhs.item {return false}
     if lhs.grade != rhs.grade {return false}
     if lhs.salt != rhs.salt {return false}
+    if lhs.answer != rhs.answer {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -45,6 +45,80 @@ struct AgreementFileTests {
         #expect(agreement.rewards.developers.map(\.account) == ["developer/model-team"])
     }
 
+    /// The study's agreement with other lines about answers.
+    private func agreement(asking lines: String...) throws -> String {
+        let kept = try lungNodulesAgreement().split(
+            separator: "\n", omittingEmptySubsequences: false
+        )
+        .filter { line in
+            !["answer", "classes", "nearShare", "nearDistance", "maximumSpread"].contains {
+                line.hasPrefix("  \($0):")
+            }
+        }
+        .joined(separator: "\n")
+        return kept.replacing(
+            "  panel:", with: (lines.map { "  \($0)\n" } + ["  panel:"]).joined()
+        ).replacing("positiveAbove: 3", with: "positiveAbove: 1")
+            .replacing("negativeBelow: 3", with: "negativeBelow: 2")
+    }
+
+    @Test("each kind of answer has thresholds of its own")
+    func answerKinds() throws {
+        func rule(_ text: String) throws -> WireAnnotationRule {
+            try readAgreement(text: text, file: "a.yaml").annotation
+        }
+        let classes = try rule(
+            agreement(
+                asking: "answer: class", "classes: 2", "labels: [benign, very bad]",
+                "posterior: 950", "minimumVotes: 2"))
+        #expect(classes.labels == ["benign", "very bad"] && classes.posteriorPermille == 950)
+        #expect(classes.minimumVotes == 2)
+        let measured = try rule(
+            agreement(
+                asking: "answer: measurement", "nearShare: \"2/3\"", "absoluteTolerance: \"1.5\"",
+                "relativeTolerance: 100", "cut: \"-0.25\""))
+        #expect(measured.absoluteTolerance == 1500 && measured.relativeTolerancePermille == 100)
+        #expect(measured.cut == -250 && measured.classes == 0)
+        let boxes = try rule(
+            agreement(
+                asking: "answer: boxes", "classes: 1", "labels: [cell]", "overlap: 500",
+                "agreement: 700"))
+        #expect(boxes.overlapPermille == 500 && boxes.agreementPermille == 700)
+        let masks = try rule(agreement(asking: "answer: masks", "agreement: 800"))
+        #expect(masks.classes == 1 && masks.agreementPermille == 800 && masks.labels.isEmpty)
+    }
+
+    @Test("thresholds that are of another kind, or out of range, are refused")
+    func answerRefusals() throws {
+        func told(_ lines: String...) throws -> String {
+            do {
+                _ = try readAgreement(
+                    text: try agreement(asking: lines.joined(separator: "\n  ")), file: "a.yaml")
+                return "no refusal"
+            } catch let fault as InputFault { return fault.description }
+        }
+        let measurement = ["answer: measurement", "nearShare: \"2/3\"", "cut: \"0\""]
+            .joined(separator: "\n  ")
+        let rows = [
+            (try told("answer: masks", "agreement: 800", "overlap: 1"), "overlap is not known"),
+            (try told("answer: masks", "agreement: 1001"), "agreement must be 1 to 1000"),
+            (try told("answer: boxes", "classes: 1", "agreement: 700"), "overlap is missing"),
+            (
+                try told(measurement, "absoluteTolerance: \"-1\"", "relativeTolerance: 0"),
+                "absoluteTolerance must not be below 0"
+            ),
+            (
+                try told(measurement, "absoluteTolerance: \"0\"", "relativeTolerance: 0"),
+                "absoluteTolerance must be above zero when relativeTolerance is zero"
+            ),
+            (
+                try told("answer: sound", "agreement: 1"),
+                "annotation.answer must be class, ordinal, measurement, boxes, masks"
+            ),
+        ]
+        for (told, words) in rows { #expect(told.contains(words), "\(told)") }
+    }
+
     private static let changes = [
         BadAgreement("  classes: 5", "  clases: 5", "annotation.clases is not known"),
         BadAgreement("  classes: 5", "", "annotation.classes is missing"),

@@ -1,6 +1,7 @@
 import Commands
 import Ledger
 import Testing
+import Wire
 
 /// A file that must be refused, where, and a piece of the reason.
 private struct BadFile: Sendable, CustomTestStringConvertible {
@@ -106,7 +107,11 @@ struct RowRefusalTests {
     @Test("an answer is refused with its line", arguments: answers)
     fileprivate func answer(file: BadFile) {
         let fault = refusal {
-            _ = try readAnswers(table(file.text, ["item", "answer"]), classes: 5)
+            var rule = WireAnnotationRule()
+            rule.answer = "ordinal"
+            rule.classes = 5
+            _ = try readAnswers(
+                Array(file.text.utf8), AnswerSource(file: "t.csv", rule: rule))
         }
         #expect(file.matches(fault), "\(String(describing: fault))")
     }

@@ -88,13 +88,16 @@ struct ReportTests {
             """
             closedBy closedHeight grade item outcome period posteriorPermille readers \
             readers.annotator readers.answer readers.arithmetic readers.fee readers.figure \
-            readers.grade readers.inConsensus readers.reference readers.tokensPerRound reason \
-            settledHeight spread
+            readers.grade readers.inConsensus readers.reference readers.tokensPerRound \
+            readers.value reason settledHeight spread value
             """
         ),
         (
             .worklist, ["annotator/north-1"],
-            "account items items.commitment items.item items.state items.until next settledHeight"
+            """
+            account items items.commitment items.height items.item items.state items.until \
+            items.width next settledHeight
+            """
         ),
         (
             .rounds, [],
@@ -154,7 +157,7 @@ struct ReportTests {
                 "provenTransaction":null,"settledHeight":7}
                 """)
         let work = String(decoding: try json(.worklist, ["annotator/north-1"]), as: UTF8.self)
-        #expect(work.contains("\"state\":\"closed\",\"until\":null}"))
+        #expect(work.contains("\"state\":\"closed\",\"until\":null,\"width\":null}"))
         #expect(work.hasSuffix("],\"next\":null,\"settledHeight\":7}"))
     }
 

@@ -55,7 +55,7 @@ struct AnnotationTests {
             _ salt: [UInt8]
         ) throws -> Digest {
             answerCommitment(
-                network: network, item: try itemID(item), annotator: reader, grade: grade,
+                network: network, item: try itemID(item), annotator: reader, answer: .grade(grade),
                 salt: salt)
         }
         let salt = named("salt")
@@ -74,6 +74,12 @@ struct AnnotationTests {
             commitment(network, "east/1", reader, 3, named("other")),
         ]
         #expect(Set(others + [expected]).count == 6)
+        let published = answerCommitment(
+            network: NetworkID(try #require(Digest(Array(repeating: 0x11, count: 32)))),
+            item: try itemID("north/n0001"), annotator: AccountID(.annotator, "north-1"),
+            answer: .measurement(-1500), salt: Array(repeating: 0x33, count: 32))
+        #expect(
+            published.hex == "5601b4d8cd4ec7b38e2f733986d9956e8c3ab4d51535c4aa132eeead9aa9bd8a")
         let secret = named("secret")
         let salts = Set(
             [

@@ -41,7 +41,7 @@ struct AnnotatorPayTests {
     func item(_ number: Int) throws -> ItemID { try #require(ItemID("site/\(number)")) }
     func reader(_ name: String) -> AccountID { AccountID(.annotator, name) }
 
-    func plain(_ results: [AccountID: PayResult]) -> [String: Result] {
+    func plain(_ results: [AccountID: PayResult<PayRows>]) -> [String: Result] {
         var plain: [String: Result] = [:]
         for (account, result) in results {
             plain[account.name] = Result(

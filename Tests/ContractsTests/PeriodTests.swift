@@ -69,7 +69,8 @@ struct PeriodTests {
     }
 
     func expect(
-        _ state: WirePayState?, is result: PayResult?, source: SourceLocation = #_sourceLocation
+        _ state: WirePayState?, is result: PayResult<PayRows>?,
+        source: SourceLocation = #_sourceLocation
     ) {
         guard let state, let result else {
             Issue.record("no pay", sourceLocation: source)

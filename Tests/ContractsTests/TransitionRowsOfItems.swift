@@ -119,6 +119,12 @@ extension TransitionTests {
             let item = try allCommitted(&$0)
             return try $0.outcome($0.reveal(item, 6, by: first), by: first)
         },
+        TransitionRow(.answerMalformed, "the right grade, and a measurement that does not open") {
+            let item = try allCommitted(&$0)
+            var reveal = try $0.reveal(item, 4, by: first)
+            reveal.answerReveal.measurement = 0
+            return try $0.outcome(reveal, by: first)
+        },
         TransitionRow(.doesNotOpen, "another grade") {
             let item = try allCommitted(&$0)
             return try $0.outcome($0.reveal(item, 4, by: first), by: first)

@@ -119,7 +119,7 @@ extension Deployment {
     }
 
     /// Makes all keys, founds the network and lets everybody join; no process is left running.
-    package func found() async throws {
+    package func found(_ text: String = Study.agreement) async throws {
         try FileManager.default.createDirectory(
             atPath: "\(folder)/logs", withIntermediateDirectories: true)
         let port = try freePorts(2 + Self.sites.count)
@@ -134,7 +134,7 @@ extension Deployment {
         let members = (Self.sites + ["model-team"]).flatMap {
             ["--member", "\(home($0))/\($0).member"]
         }
-        let agreement = try file("agreement.yaml", Study.agreement)
+        let agreement = try file("agreement.yaml", text)
         try await done(["network", "init", agreement] + members, in: Self.coordinator)
         for site in Self.sites {
             try await done(

@@ -101,7 +101,7 @@ extension EndToEnd {
                 annotate(row + "north/r1,", 3, "truncated"),
                 annotate(row + "east/r0,3\n", 3, "is not on the worklist"),
                 annotate(row + "north,3\n", 3, "item must be site/record"),
-                annotate(row, 1, "the column \"answer\" is missing", head: "item,grade\n"),
+                annotate(row, 1, "it has no column \"answer\"", head: "item,grade\n"),
                 annotate(row + "north/r1,3\n", 3, "is not UTF-8").notUTF8,
                 // What north-1 has committed before is a 4.
                 annotate(

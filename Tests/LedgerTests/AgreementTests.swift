@@ -47,7 +47,7 @@ struct AgreementTests {
         Row("chain.checkpointInterval", "zero") { $0.chain.checkpointInterval = 0 },
         Row("chain.inclusionPromise", "zero") { $0.chain.inclusionPromise = 0 },
         Row("annotation.rule", "another version") { $0.annotation.rule = "annotation/2" },
-        Row("annotation.answer", "class") { $0.annotation.answer = "class" },
+        Row("annotation.answer", "unknown") { $0.annotation.answer = "polygons" },
         Row("annotation.panel", "any") { $0.annotation.panel = "any" },
         Row("annotation.classes", "one") { $0.annotation.classes = 1 },
         Row("annotation.classes", "65") { $0.annotation.classes = 65 },

@@ -107,7 +107,7 @@ extension StoredChain {
                     WireTransaction.commit(
                         item.text,
                         answerCommitment(
-                            network: network, item: item, annotator: reader, grade: grade,
+                            network: network, item: item, annotator: reader, answer: .grade(grade),
                             salt: salt
                         ).bytes)
                 }

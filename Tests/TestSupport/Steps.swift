@@ -12,7 +12,7 @@ extension Consortium {
         .commit(
             item.text,
             answerCommitment(
-                network: network, item: item, annotator: reader, grade: grade,
+                network: network, item: item, annotator: reader, answer: .grade(grade),
                 salt: try salt(of: reader, for: item, network: network)
             ).bytes)
     }

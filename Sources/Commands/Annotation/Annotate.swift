@@ -39,20 +39,31 @@ extension Tally {
         static let configuration = CommandConfiguration(
             abstract: "Commit a reader's answers, wait until reveals open, and reveal them.",
             discussion: """
-                FILE has the columns item,answer. Nothing is sent unless every row is good and on \
-                the reader's worklist. Salts are derived from the reader's key, so after a crash the \
-                same command goes on where it stopped: keep the file until all is revealed.
+                FILE is a table item,answer, or a wide one with a column named after the reader; a \
+                COCO file of one annotator (boxes; masks in either form of run lengths); or a Label \
+                Studio export (choices, rating, number, rectangles, brush). Images are items by \
+                their file's name; one without boxes or masks says that there is nothing on it, so \
+                leave out what you have not read. `tally annotations show` says what a file holds. \
+                Nothing is sent unless every answer is good and on the reader's worklist. Salts are \
+                derived from the reader's key, so after a crash the same command goes on where it \
+                stopped: keep the file until all is revealed.
 
                 Example: tally annotate readings.csv --key readers/north-1
                 """)
 
-        @Argument(help: "A table of answers.", completion: .file(extensions: ["csv"]))
+        @Argument(
+            help: "A table, a COCO file or a Label Studio export.",
+            completion: .file(extensions: ["csv", "json"]))
         var file: String
         @Option(
             name: [.long, .customLong("key")],
             help: ArgumentHelp(
                 "The reader's home, with its keys; without it, TALLY_HOME.", valueName: "folder"))
         var home: String?
+        @Option(help: "Whose annotations to take from an export of several people.")
+        var annotator: String?
+        @Option(help: "Which of several questions of a Label Studio export is meant.")
+        var control: String?
         @Flag(
             name: .customLong("no-wait"),
             help: "Do not wait for other readers; run the command again to reveal.")
@@ -68,10 +79,14 @@ extension Tally {
                 throw CommandFault("\(home.path) is the home of \(account), not of an annotator")
             }
             let rule = try home.genesisDocument().agreement.annotation
-            let table = try CSVTable(file: file, columns: ["item", "answer"])
-            let rows = try readAnswers(table, classes: rule.classes)
+            let bytes = try readFile(file)
+            let isTable = !isJSON(bytes)
+            let source = AnswerSource(
+                file: file, rule: rule, annotator: annotator ?? (isTable ? account.name : nil),
+                control: control)
+            let rows = try readAnswers(bytes, source)
             let report = try await SiteLink.connected(from: home) { link in
-                var session = AnnotationSession(link: link, rows: rows)
+                var session = AnnotationSession(link: link, source: source, rows: rows)
                 return try await session.run(waits: !noWait)
             }
             try output.show(report, \.text)

@@ -4,6 +4,26 @@ import Ledger
 import Node
 import Wire
 
+extension WireAnswerReveal {
+    fileprivate mutating func show(_ answer: Answer) {
+        switch answer {
+        case .grade(let grade): self.grade = grade
+        case .measurement(let value): measurement = value
+        case .boxes(let set):
+            boxes.boxes = set.boxes.map { box in
+                var wire = WireBox()
+                wire.label = box.label
+                wire.left = box.left
+                wire.top = box.top
+                wire.right = box.right
+                wire.bottom = box.bottom
+                return wire
+            }
+        case .mask(let own): mask.runs = own.runs
+        }
+    }
+}
+
 /// Brings one reader's answers through commit and reveal, from wherever they stand.
 ///
 /// Nothing is remembered between runs: the site's worklist says what is still missing, and the
@@ -13,8 +33,11 @@ struct AnnotationSession {
     private static let pause = Duration.milliseconds(700)
 
     private let link: SiteLink
-    private let rows: [AnswerRow]
-    private let secret: [UInt8]
+    private let source: AnswerSource
+    private let read: [AnswerRow]
+    /// The answers by item, once the worklist has said which items there are.
+    private var rows: [AnnotatedItem] = []
+    private let salts: ReaderSalts
     private let submitter: Submitter
     private var committed = 0
     private var revealed = 0
@@ -22,22 +45,24 @@ struct AnnotationSession {
     /// Items for which a reveal was refused; they are not sent again.
     private var refused: Set<ItemID> = []
 
-    init(link: SiteLink, rows: [AnswerRow]) {
+    init(link: SiteLink, source: AnswerSource, rows: [AnswerRow]) {
         self.link = link
-        self.rows = rows
-        secret = link.keys.signing.derivedSecret(label: "tally/salt/v1")
+        self.source = source
+        read = rows
+        salts = ReaderSalts(
+            account: link.keys.account, network: link.genesis.network, key: link.keys.signing,
+            others: [link.keys.next].compactMap(\.self))
         submitter = Submitter(
             keys: link.keys, network: link.genesis.network, sink: link.client)
     }
 
-    private func salt(_ item: ItemID) -> [UInt8] {
-        answerSalt(secret: secret, network: link.genesis.network, item: item)
-    }
-
-    private func commitment(_ row: AnswerRow) -> Digest {
-        answerCommitment(
-            network: link.genesis.network, item: row.item, annotator: link.keys.account,
-            grade: row.grade, salt: salt(row.item))
+    /// The salt with which an answer opens the commitment that the chain has of it.
+    private func opening(
+        _ row: AnnotatedItem, _ states: [String: WorklistItem]
+    ) -> [UInt8]? {
+        states[row.item.text]?.commitment.flatMap {
+            salts.salt(opening: $0, row.answer, of: row.item)
+        }
     }
 
     /// Sends what is missing until nothing is, or until only other readers are awaited.
@@ -45,6 +70,7 @@ struct AnnotationSession {
         let progress = ProgressLine()
         defer { progress.clear() }
         var states = try await link.worklist()
+        rows = try resolved(states)
         try check(states)
         try await commit(rows.filter { state($0, states) == .commit })
         while true {
@@ -52,7 +78,7 @@ struct AnnotationSession {
             let open = rows.filter {
                 state($0, states) == .reveal && !refused.contains($0.item)
             }
-            try await reveal(open)
+            try await reveal(open, states)
             let waiting = rows.count {
                 [.commit, .wait, .reveal].contains(state($0, states))
                     && !refused.contains($0.item)
@@ -75,57 +101,77 @@ struct AnnotationSession {
     }
 
     private func state(
-        _ row: AnswerRow, _ states: [String: WorklistItem]
+        _ row: AnnotatedItem, _ states: [String: WorklistItem]
     ) -> WorklistItem.State {
         states[row.item.text]?.state ?? .missed
     }
 
-    /// Refuses a file with a foreign item, or with another answer than was committed.
+    /// Finds the item of each row; a foreign one, or an image of another size, is refused.
+    private func resolved(_ states: [String: WorklistItem]) throws -> [AnnotatedItem] {
+        let known = states.values.compactMap { entry in
+            ItemID(entry.item).map {
+                ($0, ImageSize(width: entry.width ?? 0, height: entry.height ?? 0))
+            }
+        }
+        return try resolve(
+            read, among: known.map { (item: $0.0, size: $0.1) }, source,
+            reader: link.keys.account.text)
+    }
+
+    /// Refuses a file with another answer than was committed.
     private func check(_ states: [String: WorklistItem]) throws {
         for row in rows {
-            guard let entry = states[row.item.text] else {
-                throw InputFault(
-                    file: row.place, line: nil,
-                    reason: "\(row.item) is not on the worklist of \(link.keys.account); nothing "
-                        + "was sent")
-            }
-            guard entry.state == .wait || entry.state == .reveal, let known = entry.commitment
+            guard let entry = states[row.item.text] else { continue }
+            guard entry.state == .wait || entry.state == .reveal, entry.commitment != nil
             else { continue }
-            guard known == commitment(row).hex else {
+            guard opening(row, states) != nil else {
                 throw InputFault(
                     file: row.place, line: nil,
-                    reason: "\(row.item) was committed with another answer than this; reveal it "
-                        + "with the file that was committed. Nothing was sent")
+                    reason: "\(row.item) was committed with another answer than this, or under "
+                        + "a key that this home has not; reveal it with the file that was "
+                        + "committed. Nothing was sent")
             }
         }
     }
 
-    private mutating func commit(_ rows: [AnswerRow]) async throws {
+    private mutating func commit(_ rows: [AnnotatedItem]) async throws {
         let transactions = rows.map { row in
             var transaction = WireTransaction()
             transaction.answerCommit.item = row.item.text
-            transaction.answerCommit.commitment = data(commitment(row).bytes)
+            transaction.answerCommit.commitment = data(
+                salts.commitment(to: row.answer, of: row.item).bytes)
             return transaction
         }
         committed += try await send(transactions, rows, repeated: .alreadyCommitted)
     }
 
-    private mutating func reveal(_ rows: [AnswerRow]) async throws {
-        let transactions = rows.map { row in
+    private mutating func reveal(
+        _ rows: [AnnotatedItem], _ states: [String: WorklistItem]
+    ) async throws {
+        var openings: [(AnnotatedItem, [UInt8])] = []
+        for row in rows {
+            if let salt = opening(row, states) {
+                openings.append((row, salt))
+            } else {
+                refuse(row, "it was committed meanwhile with another answer than this")
+            }
+        }
+        let transactions = openings.map { row, salt in
             var transaction = WireTransaction()
             transaction.answerReveal.item = row.item.text
-            transaction.answerReveal.grade = row.grade
-            transaction.answerReveal.salt = data(salt(row.item))
+            transaction.answerReveal.show(row.answer)
+            transaction.answerReveal.salt = data(salt)
             return transaction
         }
-        revealed += try await send(transactions, rows, repeated: .alreadyRevealed)
+        revealed += try await send(
+            transactions, openings.map(\.0), repeated: .alreadyRevealed)
     }
 
     /// Sends transactions and waits for them; one that an earlier run sent already is no failure.
     ///
     /// - Returns: how many were applied.
     private mutating func send(
-        _ transactions: [WireTransaction], _ rows: [AnswerRow], repeated: Rejection
+        _ transactions: [WireTransaction], _ rows: [AnnotatedItem], repeated: Rejection
     ) async throws -> Int {
         guard !transactions.isEmpty else { return 0 }
         let ids = try await submitter.submit(transactions)
@@ -133,13 +179,16 @@ struct AnnotationSession {
             of: ids, via: link.client, limit: settlementLimit)
         for (index, rejection) in outcomes.rejected where rejection != repeated {
             guard rows.indices.contains(index) else { continue }
-            refused.insert(rows[index].item)
-            rejected.append(
-                WriteReport.RejectedRow(
-                    row: "\(rows[index].place) (\(rows[index].item))",
-                    reason: rejection?.description
-                        ?? "for a reason that this program does not know"))
+            refuse(
+                rows[index],
+                rejection?.description ?? "for a reason that this program does not know")
         }
         return outcomes.applied
+    }
+
+    private mutating func refuse(_ row: AnnotatedItem, _ reason: String) {
+        refused.insert(row.item)
+        rejected.append(
+            WriteReport.RejectedRow(row: "\(row.place) (\(row.item))", reason: reason))
     }
 }

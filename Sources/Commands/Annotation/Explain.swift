@@ -23,16 +23,17 @@ extension Tally {
 }
 
 private func explainText(_ report: ExplainReport) -> String {
-    var table = Table("annotator", "grade", "in consensus", "reference", "figure", "tokens a round")
+    var table = Table(
+        "annotator", "answer", "in consensus", "reference", "figure", "tokens a round")
     for reader in report.readers {
         table.add(
-            reader.annotator, reader.grade.map { "\($0)" } ?? reader.answer,
+            reader.annotator, reader.value ?? reader.answer,
             reader.inConsensus.map { $0 ? "yes" : "no" } ?? "-",
             reader.reference.map { "\($0)" } ?? "-", reader.figure.map { "\($0)" } ?? "-",
             reader.tokensPerRound ?? "-")
     }
     var head = [("item", report.item), ("outcome", report.outcome), ("because", report.reason)]
-    if let grade = report.grade { head.append(("consensus grade", "\(grade)")) }
+    if let value = report.value { head.append(("consensus", value)) }
     if let posterior = report.posteriorPermille { head.append(("posterior", "\(posterior)‰")) }
     if let closedBy = report.closedBy { head.append(("closed by", closedBy)) }
     let reasons = report.readers.map { "\($0.annotator): \($0.arithmetic)" }

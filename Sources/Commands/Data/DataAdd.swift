@@ -1,4 +1,5 @@
 import ArgumentParser
+import Contracts
 import Cryptography
 import Ledger
 import Node
@@ -12,10 +13,11 @@ extension Tally.DataCommand {
             abstract: "Register records of consenting patients, and open their items for readers.",
             discussion: """
                 RECORDS.csv has the columns patient,record,use,readers and one for each feature of \
-                the study. record is the site's opaque name for it, use is training or evaluation, \
-                readers are names like north-1 separated by spaces. Nothing is sent unless every \
-                row is good; a record that is registered already with the same content is passed \
-                over, so a command that was cut off is simply run again.
+                the study; with boxes or masks also width,height of the image in pixels. record is \
+                the site's opaque name for it, use is training or evaluation, readers are names like \
+                north-1 separated by spaces. Nothing is sent unless every row is good; a record that \
+                is registered already with the same content is passed over, so a command that was \
+                cut off is simply run again.
 
                 Example: tally data add records.csv --home north
                 """)
@@ -30,10 +32,14 @@ extension Tally.DataCommand {
             let home = try homeOptions.open()
             try home.requireSite(for: "registering records")
             let reporter = try reporter(home)
-            let features = reporter.store.genesis.agreement.training.features
+            let agreement = reporter.store.genesis.agreement
+            let features = agreement.training.features
+            let isImage = agreement.annotation.kind.isImage
             let site = try home.member().account
-            let table = try CSVTable(file: file, columns: recordColumns + features)
-            let rows = try readRecords(table, features: features, site: site.name)
+            let table = try CSVTable(
+                file: file, columns: recordColumns + (isImage ? sizeColumns : []) + features)
+            let rows = try readRecords(
+                table, features: features, site: site.name, isImage: isImage)
             try checkReaders(rows, members: reporter.members(), site: site)
             let fresh = try unregistered(
                 rows, features: features, home: home, registered: reporter.contentTags())
@@ -126,6 +132,8 @@ private func request(_ rows: [RecordRow], features: [String]) -> WireRequest {
         record.use = row.use
         record.readers = row.readers.map(\.text)
         record.features = row.features
+        record.width = row.size?.width ?? 0
+        record.height = row.size?.height ?? 0
         return record
     }
     return request

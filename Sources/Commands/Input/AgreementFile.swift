@@ -1,3 +1,4 @@
+import Contracts
 import Ledger
 package import Wire
 
@@ -18,13 +19,13 @@ package func readAgreement(text: String, file: String) throws -> WireAgreement {
         root.section(
             "chain",
             keys: ["blockInterval", "majorityQuorum", "checkpointInterval", "inclusionPromise"]))
+    let asked = try root.section("annotation", keys: nil)
+    guard let kind = AnswerKind(rawValue: try asked.text("answer")) else {
+        throw asked.fault(
+            "answer", "must be " + AnswerKind.allCases.map(\.rawValue).joined(separator: ", "))
+    }
     agreement.annotation = try annotationRule(
-        root.section(
-            "annotation",
-            keys: [
-                "rule", "answer", "classes", "panel", "commitWindow", "revealWindow",
-                "minimumAnswers", "nearShare", "nearDistance", "maximumSpread", "periodItems",
-            ]))
+        root.section("annotation", keys: annotationKeys(of: kind)), kind)
     agreement.training = try trainingRule(
         root.section(
             "training",
@@ -55,19 +56,60 @@ private func chainRules(_ section: YAMLSection) throws -> WireChainRules {
     return rules
 }
 
-private func annotationRule(_ section: YAMLSection) throws -> WireAnnotationRule {
+/// The keys of an annotation rule; each kind of answer has its own thresholds.
+private func annotationKeys(of kind: AnswerKind) -> [String] {
+    let own =
+        switch kind {
+        case .class: ["classes", "labels", "posterior", "minimumVotes"]
+        case .ordinal: ["classes", "labels", "nearShare", "nearDistance", "maximumSpread"]
+        case .measurement: ["nearShare", "absoluteTolerance", "relativeTolerance", "cut"]
+        case .boxes: ["classes", "labels", "overlap", "agreement"]
+        case .masks: ["labels", "agreement"]
+        }
+    return [
+        "rule", "answer", "panel", "commitWindow", "revealWindow", "minimumAnswers", "periodItems",
+    ] + own
+}
+
+private func annotationRule(
+    _ section: YAMLSection, _ kind: AnswerKind
+) throws -> WireAnnotationRule {
     var rule = WireAnnotationRule()
     rule.rule = try section.text("rule")
     rule.answer = try section.text("answer")
-    rule.classes = try section.whole("classes")
     rule.panel = try section.text("panel")
     rule.commitWindow = try section.whole("commitWindow")
     rule.revealWindow = try section.whole("revealWindow")
     rule.minimumAnswers = try section.whole("minimumAnswers")
-    (rule.nearShareNumerator, rule.nearShareDenominator) = try section.fraction("nearShare")
-    rule.nearDistance = try section.whole("nearDistance")
-    rule.maximumSpread = try section.whole("maximumSpread")
     rule.periodItems = try section.whole("periodItems")
+    if section.has("labels") { rule.labels = try section.texts("labels") }
+    switch kind {
+    case .class:
+        rule.classes = try section.whole("classes")
+        rule.posteriorPermille = try section.whole("posterior")
+        rule.minimumVotes = try section.whole("minimumVotes")
+    case .ordinal:
+        rule.classes = try section.whole("classes")
+        (rule.nearShareNumerator, rule.nearShareDenominator) = try section.fraction("nearShare")
+        rule.nearDistance = try section.whole("nearDistance")
+        rule.maximumSpread = try section.whole("maximumSpread")
+    case .measurement:
+        (rule.nearShareNumerator, rule.nearShareDenominator) = try section.fraction("nearShare")
+        let tolerance = try section.thousandths("absoluteTolerance")
+        guard tolerance >= 0 else {
+            throw section.fault("absoluteTolerance", "must not be below 0")
+        }
+        rule.absoluteTolerance = tolerance.magnitude
+        rule.relativeTolerancePermille = try section.whole("relativeTolerance")
+        rule.cut = try section.thousandths("cut")
+    case .boxes:
+        rule.classes = try section.whole("classes")
+        rule.overlapPermille = try section.whole("overlap")
+        rule.agreementPermille = try section.whole("agreement")
+    case .masks:
+        rule.classes = 1
+        rule.agreementPermille = try section.whole("agreement")
+    }
     return rule
 }
 

@@ -1,3 +1,4 @@
+package import Contracts
 package import Ledger
 
 /// A record as its hospital prepared it.
@@ -11,6 +12,8 @@ package struct RecordRow {
     package let readers: [AccountID]
     /// In the study's order.
     package let features: [Float]
+    /// Of the image, in a study of boxes or masks.
+    package let size: ImageSize?
 
     package var name: String { String(item.text.drop { $0 != "/" }.dropFirst()) }
 }
@@ -18,16 +21,21 @@ package struct RecordRow {
 /// The columns beside the study's features.
 package let recordColumns = ["patient", "record", "use", "readers"]
 
+/// The columns of an image's size, in a study of boxes or masks.
+package let sizeColumns = ["width", "height"]
+
 /// Reads records; readers are names such as `north-1`, separated by spaces.
 ///
 /// - Parameters:
 ///   - table: with ``recordColumns`` and a column for each feature.
 ///   - features: the study's, in order.
 ///   - site: the name of the site that registers them.
+///   - isImage: whether the study needs each image's size, in ``sizeColumns``.
 /// - Returns: a row each, in the order of the file.
 /// - Throws: ``InputFault`` for the first row that cannot be registered.
-package func readRecords(_ table: CSVTable, features: [String], site: String) throws -> [RecordRow]
-{
+package func readRecords(
+    _ table: CSVTable, features: [String], site: String, isImage: Bool = false
+) throws -> [RecordRow] {
     var lines: [String: Int] = [:]
     return try table.rows.map { row in
         let name = row["record"]
@@ -47,8 +55,20 @@ package func readRecords(_ table: CSVTable, features: [String], site: String) th
         return RecordRow(
             line: row.line, place: row.place, patient: row["patient"], item: item,
             use: row["use"], readers: try readers(row),
-            features: try features.map { try feature(row, $0) })
+            features: try features.map { try feature(row, $0) },
+            size: isImage ? try imageSize(row) : nil)
     }
+}
+
+private func imageSize(_ row: CSVRow) throws -> ImageSize {
+    guard let width = UInt32(row["width"]), let height = UInt32(row["height"]),
+        let size = ImageSize(width: width, height: height)
+    else {
+        throw row.fault(
+            "width and height must be whole numbers of pixels from 1 to "
+                + "\(ImageSize.longestSide), not \"\(row["width"])\" and \"\(row["height"])\"")
+    }
+    return size
 }
 
 private func readers(_ row: CSVRow) throws -> [AccountID] {

@@ -1,5 +1,6 @@
 import Foundation
 import Ledger
+import Node
 import Yams
 
 /// A mapping of an agreement file, read key by key; every refusal names place and line.
@@ -29,7 +30,7 @@ struct YAMLSection {
         try self.init(node, place: "", file: file, keys: keys)
     }
 
-    private init(_ node: Node, place: String, file: String, keys: [String]) throws {
+    private init(_ node: Node, place: String, file: String, keys: [String]?) throws {
         self.file = file
         self.place = place
         line = node.mark?.line
@@ -42,7 +43,7 @@ struct YAMLSection {
         var values: [String: Node] = [:]
         for (key, value) in mapping {
             let name = key.string ?? "?"
-            guard keys.contains(name) else {
+            if let keys, !keys.contains(name) {
                 throw InputFault(
                     file: file, line: key.mark?.line,
                     reason: "\(Self.path(place, name)) is not known; there are "
@@ -57,7 +58,7 @@ struct YAMLSection {
         place.isEmpty ? key : "\(place).\(key)"
     }
 
-    private func fault(_ key: String, _ reason: String) -> InputFault {
+    func fault(_ key: String, _ reason: String) -> InputFault {
         InputFault(
             file: file, line: values[key]?.mark?.line ?? line,
             reason: "\(Self.path(place, key)) \(reason)")
@@ -75,7 +76,8 @@ struct YAMLSection {
 
     func has(_ key: String) -> Bool { values[key] != nil }
 
-    func section(_ key: String, keys: [String]) throws -> YAMLSection {
+    /// A mapping in this one; without `keys` any may stand there.
+    func section(_ key: String, keys: [String]?) throws -> YAMLSection {
         try YAMLSection(
             node(key), place: Self.path(place, key), file: file, keys: keys)
     }
@@ -116,6 +118,16 @@ struct YAMLSection {
             let amount = TokenAmount(tokens: scalar.string)
         else { throw fault(key, "must be \(kind)") }
         return amount.microtokens
+    }
+
+    /// A decimal string in thousandths, with a sign if need be.
+    func thousandths(_ key: String) throws -> Int64 {
+        let kind = "a decimal number in quotes with at most three decimals, such as \"-0.25\""
+        let scalar = try scalar(key, kind)
+        guard scalar.style == .doubleQuoted || scalar.style == .singleQuoted,
+            let value = decimalThousandths(scalar.string)
+        else { throw fault(key, "must be \(kind)") }
+        return value
     }
 
     /// A fraction such as "2/3".

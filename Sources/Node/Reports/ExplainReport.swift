@@ -8,10 +8,13 @@ package struct ReaderReport: Codable, Sendable {
     package let annotator: String
     /// `none`, `committed` or `revealed`.
     package let answer: String
+    /// Of a measurement, boxes or a mask 2 when it is positive, else 1.
     @OrNull package var grade: UInt32?
-    /// Whether the grade lies near the consensus, as the agreement says; null without consensus.
+    /// The answer in words.
+    @OrNull package var value: String?
+    /// Whether the answer supports the consensus, as the agreement says; null without consensus.
     @OrNull package var inConsensus: Bool?
-    /// What the other readers said: their lower median.
+    /// What the other readers said, of grades and classes.
     @OrNull package var reference: UInt32?
     /// Micro-points beyond chance, rounded down, before the fee.
     @OrNull package var figure: Int64?
@@ -20,7 +23,7 @@ package struct ReaderReport: Codable, Sendable {
     /// Figure less fee in tokens of one round's share at today's weights, rounded down.
     @OrNull package var tokensPerRound: String?
     /// How the figure comes about, in words and numbers.
-    package let arithmetic: String
+    package var arithmetic: String
 }
 
 /// Why an item came out as it did, and what each reader got.
@@ -30,6 +33,8 @@ package struct ExplainReport: Codable, Sendable {
     package let outcome: String
     package let reason: String
     @OrNull package var grade: UInt32?
+    /// The consensus in words.
+    @OrNull package var value: String?
     @OrNull package var spread: UInt32?
     @OrNull package var posteriorPermille: UInt32?
     package let period: UInt32
@@ -62,6 +67,7 @@ extension Reporter {
                         : "there is no item \(item) at height \(view.height); see `tally data list`"
                 )
             }
+            let rule = view.agreement.annotation
             let isClosed = state.outcome != .open
             let isApproved = state.outcome == .approved
             let closedBy = Digest(state.closeEnvelope).map {
@@ -70,11 +76,12 @@ extension Reporter {
             return ExplainReport(
                 item: item.text, outcome: outcomeName(state.outcome),
                 reason: view.reason(state), grade: isApproved ? state.grade : nil,
+                value: state.label(kind: rule.kind).map { answerText($0, rule) },
                 spread: isClosed ? state.spread : nil,
-                posteriorPermille: isApproved ? state.posteriorPermille : nil,
+                posteriorPermille: isApproved && rule.kind.isGrade ? state.posteriorPermille : nil,
                 period: state.period, closedHeight: isClosed ? state.closedHeight : nil,
                 closedBy: isClosed ? closedBy?.description : nil,
-                readers: try state.readers.map { try view.reader($0, state) },
+                readers: try state.readers.map { try view.reader($0, item, state) },
                 settledHeight: view.height)
         }
     }
@@ -90,36 +97,42 @@ extension ReportView {
                 + "\(grades.count) have revealed"
         case .tooFew, .UNRECOGNIZED:
             return "\(grades.count) answers, at least \(rule.minimumAnswers) are needed"
-        case .approved, .disputed:
-            let median = lowerMedian(grades) ?? 0
-            let near = grades.count { distance($0, median) <= rule.nearDistance }
-            return "lower median \(median); \(near) of \(grades.count) answers within "
-                + "\(rule.nearDistance) of it (at least \(rule.nearShareNumerator)/"
-                + "\(rule.nearShareDenominator) needed); spread \(state.spread) "
-                + "(at most \(rule.maximumSpread))"
+        case .approved, .disputed: return support(state, grades)
         }
     }
 
     fileprivate mutating func reader(
-        _ text: String, _ item: WireItemState
+        _ text: String, _ name: ItemID, _ item: WireItemState
     ) throws -> ReaderReport {
+        let rule = agreement.annotation
         let answer = item.answers.first { $0.annotator == text }
         guard let account = AccountID(text), let answer, answer.grade > 0 else {
             return ReaderReport(
                 annotator: text, answer: answer == nil ? "none" : "committed", grade: nil,
-                inConsensus: nil, reference: nil, figure: nil, fee: nil, tokensPerRound: nil,
+                value: nil, inConsensus: nil, reference: nil, figure: nil, fee: nil,
+                tokensPerRound: nil,
                 arithmetic: answer == nil
                     ? "has not answered" : silence(item))
         }
-        guard item.outcome == .approved else {
+        let given = answer.revealed(kind: rule.kind, size: item.size)
+        let value = given.map { answerText($0, rule) }
+        guard item.outcome == .approved, let given, let label = item.label(kind: rule.kind) else {
             let end = item.outcome == .open ? "is still open" : "ended without consensus"
             return ReaderReport(
-                annotator: text, answer: "revealed", grade: answer.grade, inConsensus: nil,
-                reference: nil, figure: nil, fee: nil, tokensPerRound: nil,
+                annotator: text, answer: "revealed", grade: answer.grade, value: value,
+                inConsensus: nil, reference: nil, figure: nil, fee: nil, tokensPerRound: nil,
                 arithmetic: "the item \(end): no gain and no loss")
         }
-        let isNear = distance(answer.grade, item.grade) <= agreement.annotation.nearDistance
-        return try paid(account, answer.grade, isNear, item)
+        var report = ReaderReport(
+            annotator: account.text, answer: "revealed", grade: answer.grade, value: value,
+            inConsensus: rule.supports(given, label), reference: nil, figure: nil, fee: nil,
+            tokensPerRound: nil, arithmetic: "")
+        if rule.kind.isGrade {
+            try explainGrade(&report, account, answer.grade, item)
+        } else {
+            explainGraded(&report, account, name, item)
+        }
+        return report
     }
 
     private func silence(_ item: WireItemState) -> String {
@@ -128,48 +141,69 @@ extension ReportView {
             : "committed and never revealed: the stake left was taken"
     }
 
-    /// The figure of an answer to an approved item, from the period in which its row was paid.
-    private mutating func paid(
-        _ account: AccountID, _ grade: UInt32, _ isNear: Bool, _ item: WireItemState
-    ) throws -> ReaderReport {
-        let scale = try AnswerScale(classes: Int(agreement.annotation.classes), ordinal: true)
+    /// Sets the figure of a grade or class of an approved item, from the period in which its row
+    /// was paid.
+    private mutating func explainGrade(
+        _ report: inout ReaderReport, _ account: AccountID, _ grade: UInt32, _ item: WireItemState
+    ) throws {
+        let rule = agreement.annotation
+        let scale = try AnswerScale(classes: Int(rule.classes), ordinal: rule.kind == .ordinal)
         let others = item.answers.filter { $0.annotator != account.text && $0.grade > 0 }
         let reference = payReference(
             of: others.map { (answer: Int($0.grade) - 1, weight: UInt64(1)) }, scale: scale)
-        func report(
-            figure: Int64? = nil, fee: UInt64? = nil, tokens: String? = nil, _ text: String
-        ) -> ReaderReport {
-            ReaderReport(
-                annotator: account.text, answer: "revealed", grade: grade, inConsensus: isNear,
-                reference: reference.map { UInt32($0) + 1 }, figure: figure, fee: fee,
-                tokensPerRound: tokens, arithmetic: text)
+        report.reference = reference.map { UInt32($0) + 1 }
+        guard let reference else {
+            report.arithmetic =
+                others.isEmpty
+                ? "nobody else answered: no row, no pay"
+                : "the others are tied between classes: no row, no pay"
+            return
         }
-        guard let reference else { return report("nobody else answered: no row, no pay") }
+        guard let pay = ratedPay(&report, account, item),
+            let rows = PayRows(answers: UInt64(pay.answers), joint: pay.joint),
+            let beyond = BeyondChance(rows, on: scale), beyond.rows > 0
+        else { return }
+        let own = Int(grade) - 1
+        let figure = beyond.figure(own: own, reference: reference, multiplicity: 1, on: scale)
+        let agreed = scale.agreement(own, reference)
+        set(
+            &report, figure: figure, fee: pay.fee / UInt64(beyond.rows),
+            "10^6 × (\(agreed)/\(scale.top) − C/(n²·\(scale.top))) with n = \(beyond.rows) rows "
+                + "and chance C = \(beyond.chance): \(figure) micro-points")
+    }
+
+    /// The pay of the period in which a row of an item was paid; nil, and said why, when there is
+    /// none yet.
+    mutating func ratedPay(
+        _ report: inout ReaderReport, _ account: AccountID, _ item: WireItemState
+    ) -> WirePayState? {
         let open = state.openPeriod().number
         guard item.period < open else {
-            return report("period \(item.period) is open: pay is settled when it closes")
+            report.arithmetic = "period \(item.period) is open: pay is settled when it closes"
+            return nil
         }
         // Rows of a reader below 30 answers are carried until a period in which it is rated.
         let rated = (item.period..<open).lazy.compactMap { [self] period -> WirePayState? in
             var view = self
             return view.pay(of: account, in: period).flatMap { $0.rated ? $0 : nil }
         }.first
-        guard let pay = rated, let rows = PayRows(answers: UInt64(pay.answers), joint: pay.joint),
-            let beyond = BeyondChance(rows, on: scale), beyond.rows > 0
-        else {
-            return report(
-                "not yet rated (below \(ScoreReport.minimumAnswers) answers): the row is carried "
-                    + "to the next period")
+        guard let rated, rated.rows > 0 else {
+            report.arithmetic =
+                "not yet rated (below \(ScoreReport.minimumAnswers) answers): the row is carried to "
+                + "the next period"
+            return nil
         }
-        let own = Int(grade) - 1
-        let figure = beyond.figure(own: own, reference: reference, multiplicity: 1, on: scale)
-        let fee = pay.fee / UInt64(beyond.rows)
-        let agreed = scale.agreement(own, reference)
-        let text =
-            "10^6 × (\(agreed)/\(scale.top) − C/(n²·\(scale.top))) with n = \(beyond.rows) rows "
-            + "and chance C = \(beyond.chance): \(figure) micro-points, less the fee of \(fee)"
-        return report(
-            figure: figure, fee: fee, tokens: tokensPerRound(figure - Int64(clamping: fee)), text)
+        return rated
+    }
+
+    /// Sets a figure less its fee, and how it comes about.
+    mutating func set(
+        _ report: inout ReaderReport, figure: Int64, fee: UInt64, _ arithmetic: String
+    ) {
+        report.figure = figure
+        report.fee = fee
+        report.tokensPerRound = tokensPerRound(figure - Int64(clamping: fee))
+        report.arithmetic = "\(arithmetic), less the fee of \(fee)"
     }
 
     /// Micro-points in tokens of one round's share for annotators.
@@ -187,8 +221,4 @@ extension ReportView {
 /// Microtokens with a sign, as tokens with six decimals.
 private func signedTokens(_ microtokens: Int64) -> String {
     (microtokens < 0 ? "-" : "") + TokenAmount(microtokens: microtokens.magnitude).description
-}
-
-private func distance(_ one: UInt32, _ other: UInt32) -> UInt32 {
-    max(one, other) - min(one, other)
 }

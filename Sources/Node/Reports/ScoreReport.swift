@@ -46,6 +46,9 @@ extension Reporter {
         return try read { view in
             try view.requireKnown(account)
             let key = Array(account.text.utf8)
+            guard view.agreement.annotation.kind.isGrade else {
+                return view.gradedScore(of: account)
+            }
             let score = view.state.value(WireScoreState.self, .scores, key) ?? WireScoreState()
             let answers = score.settledAnswers + score.onlineAnswers
             let counts = try view.counts(of: account, score)
@@ -67,6 +70,30 @@ extension Reporter {
 }
 
 extension ReportView {
+    /// The score of an annotator of measurements, boxes or masks: what its rated periods say.
+    fileprivate mutating func gradedScore(of account: AccountID) -> ScoreReport {
+        let key = Array(account.text.utf8)
+        let total = state.value(WirePayTotal.self, .payTotals, key) ?? WirePayTotal()
+        let closed = state.openPeriod().number
+        let pays = (1..<max(1, closed)).compactMap { pay(of: account, in: $0) }.filter(\.rated)
+        let answers = pays.reduce(UInt64(total.carriedAnswers)) { $0 + UInt64($1.answers) }
+        let rows = GradedRows(
+            answers: answers, count: pays.reduce(0) { $0 + $1.rows },
+            agreed: pays.reduce(0) { $0 + $1.agreed }, chance: pays.reduce(0) { $0 + $1.chance })
+        let isRated = rows.map { $0.count > 0 } ?? false
+        let agreed = isRated ? rows.map { Int64($0.agreementPermille) } : nil
+        let beyond = isRated ? rows?.kappaPermille : nil
+        return ScoreReport(
+            account: account.text, answers: answers, rated: isRated, accuracyPermille: agreed,
+            agreementPermille: beyond,
+            text: isRated
+                ? "agreement with the other readers \(agreed ?? 0)‰, beyond chance "
+                    + "\(beyond ?? 0)‰ (n = \(answers))"
+                : "not yet rated (n = \(answers), needs \(ScoreReport.minimumAnswers))",
+            weight: total.weight, shortfall: total.shortfall, periods: periods(of: account),
+            settledHeight: height)
+    }
+
     /// Settled and online counts together; nil before the first answer is counted.
     fileprivate func counts(of account: AccountID, _ score: WireScoreState) throws -> ScoreCounts? {
         let classes = Int(agreement.annotation.classes)

@@ -27,6 +27,9 @@ package struct WorklistItem: Codable, Sendable {
     @OrNull package var until: UInt64?
     /// The reader's commitment, for a program that checks an answer against it.
     @OrNull package var commitment: String?
+    /// Of the image in pixels; null where answers are not about pixels.
+    @OrNull package var width: UInt32?
+    @OrNull package var height: UInt32?
 }
 
 /// What a reader has to read, until when.
@@ -107,5 +110,6 @@ func worklistItem(
     }
     return WorklistItem(
         item: name, state: what, until: until,
-        commitment: answer.map { hexString($0.commitment) })
+        commitment: answer.map { hexString($0.commitment) }, width: state.size?.width,
+        height: state.size?.height)
 }

@@ -1,0 +1,64 @@
+import Contracts
+import Ledger
+import Node
+
+/// Reads a table of answers: `item,answer`, or wide with a column for each reader.
+func readAnswerTable(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
+    var header = try FlatCSV(bytes: bytes, file: source.file)
+    _ = try header.next()
+    let columns = (0..<header.fieldCount).map(header.text)
+    guard columns.contains("item"), !columns.contains("answer") else {
+        let table = try CSVTable(bytes: bytes, file: source.file, columns: ["item", "answer"])
+        return try answers(table, column: "answer", source)
+    }
+    let table = try CSVTable(bytes: bytes, file: source.file, columns: columns)
+    let names = [source.annotator, source.annotator.map { "annotator/\($0)" }].compactMap(\.self)
+    guard let column = columns.first(where: { $0 != "item" && names.contains($0) }) else {
+        throw InputFault(
+            file: source.file, line: 1,
+            reason: "it has no column \"answer\" and none of "
+                + (source.annotator.map { "\($0)'s own name" } ?? "a reader named with --annotator")
+        )
+    }
+    return try answers(table, column: column, source, isWide: true)
+}
+
+private func answers(
+    _ table: CSVTable, column: String, _ source: AnswerSource, isWide: Bool = false
+) throws -> [AnswerRow] {
+    var lines: [ItemID: Int] = [:]
+    return try table.rows.compactMap { row in
+        guard let item = ItemID(row["item"]) else {
+            throw row.fault(
+                "item must be site/record, such as north/n0001, not \"\(row["item"])\"")
+        }
+        if let first = lines.updateValue(row.line, forKey: item) {
+            throw row.fault("\(item) of line \(first) stands here again")
+        }
+        let text = row[column]
+        guard !isWide || !text.isEmpty else { return nil }
+        return AnswerRow(
+            place: row.place, name: item.text, isItem: true,
+            answer: try answer(text, row, source))
+    }
+}
+
+private func answer(_ text: String, _ row: CSVRow, _ source: AnswerSource) throws -> Answer {
+    switch source.rule.kind {
+    case .class, .ordinal:
+        guard let grade = source.grade(text) else {
+            throw row.fault("answer must be \(source.classes), not \"\(text)\"")
+        }
+        return .grade(grade)
+    case .measurement:
+        guard let value = decimalThousandths(text) else {
+            throw row.fault(
+                "answer must be a decimal number with at most three decimals, not \"\(text)\"")
+        }
+        return .measurement(value)
+    case .boxes, .masks:
+        throw row.fault(
+            "\(source.rule.kind.rawValue) do not fit into a table; hand in a COCO file or a Label "
+                + "Studio export")
+    }
+}

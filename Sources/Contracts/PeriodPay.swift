@@ -1,0 +1,159 @@
+package import Ledger
+package import Wire
+
+extension ChangeSet {
+    /// Scores and pays the readers of a period that closes.
+    ///
+    /// - Parameters:
+    ///   - period: its number.
+    ///   - approved: its approved items.
+    ///   - rule: the agreement's.
+    /// - Throws: ``Rejection/amountOverflow`` when a count leaves its range.
+    mutating func closeBooks(
+        of period: UInt32, _ approved: [ItemID: WireItemState], _ rule: WireAnnotationRule
+    ) throws(Rejection) {
+        switch rule.kind {
+        case .class, .ordinal: try closeGrades(of: period, approved, rule)
+        case .measurement:
+            try closeGraded(of: period, measurements(approved), rule.measurementRule)
+        case .boxes: try closeGraded(of: period, boxSets(approved), rule.boxRule)
+        case .masks: try closeGraded(of: period, masks(approved), rule.maskRule)
+        }
+    }
+
+    private mutating func closeGrades(
+        of period: UInt32, _ approved: [ItemID: WireItemState], _ rule: WireAnnotationRule
+    ) throws(Rejection) {
+        // Answers and rows from before an agreement with fewer classes count no more.
+        let classes = Int(rule.classes)
+        let approved = approved.mapValues { state in
+            answers(of: state) { $0.grade > classes ? nil : Int($0.grade) - 1 }
+        }.filter { !$0.value.isEmpty }
+        let items = approved.sorted { $0.key < $1.key }.map { item, answers in
+            (
+                item: item,
+                answers: answers.sorted { $0.key < $1.key }
+                    .map { ClassAnswer(annotator: $0.key, answer: $0.value) }
+            )
+        }
+        let totals = payTotals()
+        let carried = totals.compactMapValues { total in
+            total.carriedAnswers > 0 && [0, classes * classes].contains(total.carried.count)
+                ? PayRows(answers: UInt64(total.carriedAnswers), joint: total.carried) : nil
+        }
+        let batch: ScoreBatch
+        let results: [AccountID: PayResult<PayRows>]
+        do {
+            batch = try scoreBatch(items: items, classes: classes)
+            results = try payPeriod(
+                items: approved, classes: classes, ordinal: rule.kind == .ordinal,
+                carried: carried)
+        } catch { throw .amountOverflow }
+        settleScores(batch.counts, classes: classes)
+        for (reader, result) in results.sorted(by: { $0.key < $1.key }) {
+            var pay = payState(result)
+            pay.joint = result.rows.joint
+            pay.accuracyPermille = UInt32(clamping: batch.counts.accuracyPermille(reader))
+            pay.kappaPermille = Int32(clamping: batch.counts.kappaPermille(reader))
+            set(.pay, payKey(period, reader), to: pay)
+            var total = (totals[reader] ?? WirePayTotal()).adding(pay)
+            total.carried = result.carried.joint
+            total.carriedAnswers = UInt32(clamping: result.carried.answers)
+            set(.payTotals, Array(reader.text.utf8), to: total)
+        }
+    }
+
+    private mutating func closeGraded<Rule: GradedRule>(
+        of period: UInt32, _ approved: [ItemID: [AccountID: Rule.Value]], _ rule: Rule
+    ) throws(Rejection) {
+        let totals = payTotals()
+        let carried = totals.compactMapValues { total in
+            total.carriedAnswers > 0
+                ? GradedRows(
+                    answers: UInt64(total.carriedAnswers), count: total.carriedRows,
+                    agreed: total.carriedAgreed, chance: total.carriedChance) : nil
+        }
+        let results: [AccountID: PayResult<GradedRows>]
+        do {
+            results = try payPeriod(items: approved, rule: rule, carried: carried)
+        } catch { throw .amountOverflow }
+        for (reader, result) in results.sorted(by: { $0.key < $1.key }) {
+            var pay = payState(result)
+            pay.agreed = result.rows.agreed
+            pay.chance = result.rows.chance
+            pay.accuracyPermille = UInt32(clamping: result.rows.agreementPermille)
+            pay.kappaPermille = Int32(clamping: result.rows.kappaPermille)
+            set(.pay, payKey(period, reader), to: pay)
+            var total = (totals[reader] ?? WirePayTotal()).adding(pay)
+            total.carriedAnswers = UInt32(clamping: result.carried.answers)
+            total.carriedRows = result.carried.count
+            total.carriedAgreed = result.carried.agreed
+            total.carriedChance = result.carried.chance
+            set(.payTotals, Array(reader.text.utf8), to: total)
+        }
+    }
+
+    private mutating func payTotals() -> [AccountID: WirePayTotal] {
+        var totals: [AccountID: WirePayTotal] = [:]
+        for entry in entries(in: .payTotals) {
+            guard
+                let reader = String(validatingUTF8Bytes: entry.key.key[...]).flatMap(
+                    AccountID.init)
+            else { continue }
+            totals[reader] = value(WirePayTotal.self, .payTotals, entry.key.key)
+        }
+        return totals
+    }
+}
+
+/// The revealed answers of an item, by reader.
+private func answers<Value>(
+    of state: WireItemState, _ value: (WireAnswerState) -> Value?
+) -> [AccountID: Value] {
+    Dictionary(
+        state.answers.filter { $0.grade > 0 }.compactMap { answer in
+            guard let reader = AccountID(answer.annotator), let value = value(answer) else {
+                return nil
+            }
+            return (reader, value)
+        }, uniquingKeysWith: { first, _ in first })
+}
+
+/// Measurements of items, by reader.
+package func measurements(
+    _ items: [ItemID: WireItemState]
+) -> [ItemID: [AccountID: Int64]] {
+    items.mapValues { state in answers(of: state) { $0.measurement } }
+}
+
+/// Boxes of items, by reader.
+package func boxSets(_ items: [ItemID: WireItemState]) -> [ItemID: [AccountID: BoxSet]] {
+    items.mapValues { state in answers(of: state) { $0.boxes(on: state.size) } }
+}
+
+/// Masks of items, by reader.
+package func masks(_ items: [ItemID: WireItemState]) -> [ItemID: [AccountID: RunMask]] {
+    items.mapValues { state in answers(of: state) { $0.mask(on: state.size) } }
+}
+
+private func payState(_ result: PayResult<some PayEvidence>) -> WirePayState {
+    var pay = WirePayState()
+    pay.answers = UInt32(clamping: result.answers)
+    pay.rows = result.n
+    pay.points = result.points
+    pay.fee = result.fee
+    pay.weight = result.weight ?? 0
+    pay.shortfall = result.shortfall
+    pay.rated = result.weight != nil
+    return pay
+}
+
+extension WirePayTotal {
+    /// The total with another period's weight and shortfall.
+    fileprivate func adding(_ pay: WirePayState) -> Self {
+        var total = self
+        total.weight = weight.addingReportingOverflow(pay.weight).partialValue
+        total.shortfall = shortfall.addingReportingOverflow(pay.shortfall).partialValue
+        return total
+    }
+}

@@ -1,0 +1,120 @@
+import Contracts
+import Ledger
+import Wire
+
+extension WireAnnotationRule {
+    /// Whether an answer supports a consensus of its kind.
+    func supports(_ answer: Answer, _ label: Answer) -> Bool {
+        switch (answer, label) {
+        case (.grade(let own), .grade(let label)):
+            kind == .ordinal
+                ? max(own, label) - min(own, label) <= nearDistance : own == label
+        case (.measurement(let own), .measurement(let label)):
+            measurementRule.supports(own, label)
+        case (.boxes(let own), .boxes(let label)): boxRule.supports(own, label)
+        case (.mask(let own), .mask(let label)): maskRule.supports(own, label)
+        default: false
+        }
+    }
+}
+
+extension ReportView {
+    /// How far a closed item's answers agree, in the words of the agreement's rule.
+    func support(_ state: WireItemState, _ grades: [UInt32]) -> String {
+        let rule = agreement.annotation
+        let count = grades.count
+        let share = "\(rule.nearShareNumerator)/\(rule.nearShareDenominator)"
+        switch rule.kind {
+        case .ordinal:
+            let median = lowerMedian(grades) ?? 0
+            let near = grades.count { rule.supports(.grade($0), .grade(median)) }
+            return "lower median \(median); \(near) of \(count) answers within "
+                + "\(rule.nearDistance) of it (at least \(share) needed); spread \(state.spread) "
+                + "(at most \(rule.maximumSpread))"
+        case .class:
+            let needed =
+                "at least \(rule.posteriorPermille)‰ and \(rule.minimumVotes) votes needed"
+            guard state.outcome == .approved else {
+                return "of \(count) answers no class is likely enough (\(needed))"
+            }
+            let votes = grades.count { $0 == state.grade }
+            return "\(answerText(.grade(state.grade), rule)) is likeliest with "
+                + "\(state.posteriorPermille)‰ and \(votes) of \(count) votes (\(needed))"
+        case .measurement:
+            let values = state.answers.compactMap(\.measurement)
+            let median = lowerMedian(values) ?? 0
+            let near = values.count { rule.measurementRule.supports($0, median) }
+            let tolerance = Int64(clamping: rule.measurementRule.tolerance(around: median))
+            return "lower median \(decimalText(thousandths: median)); \(near) of \(count) answers "
+                + "within \(decimalText(thousandths: tolerance)) of it (at least "
+                + "\(rule.minimumAnswers) and \(share) needed)"
+        case .boxes:
+            let sets = state.answers.compactMap { $0.boxes(on: state.size) }
+            let reference = rule.boxRule.reference(of: sets.map { (value: $0, weight: 1) })
+            let near = sets.count { set in
+                reference.map { rule.boxRule.supports(set, $0) } ?? false
+            }
+            return "\(near) of \(count) readers agree by \(rule.agreementPermille)‰ with the boxes "
+                + "that half of them drew (more than half needed)"
+        case .masks:
+            let masks = state.answers.compactMap { $0.mask(on: state.size) }
+            let median = lowerMedian(rule.maskRule.leaveOneOut(masks)) ?? 0
+            return "the median reader's Dice with the majority of the others is \(median)‰ (at "
+                + "least \(rule.agreementPermille)‰ needed)"
+        }
+    }
+
+    /// Sets the figure of a measurement, of boxes or a mask of an approved item.
+    mutating func explainGraded(
+        _ report: inout ReaderReport, _ account: AccountID, _ name: ItemID, _ item: WireItemState
+    ) {
+        let rule = agreement.annotation
+        let row: (agreed: UInt64, chance: UInt64)? =
+            switch rule.kind {
+            case .class, .ordinal: nil
+            case .measurement:
+                gradedRow(account, name, item, rule.measurementRule, measurements)
+            case .boxes: gradedRow(account, name, item, rule.boxRule, boxSets)
+            case .masks: gradedRow(account, name, item, rule.maskRule, masks)
+            }
+        guard let row else {
+            report.arithmetic = "nobody else answered: no row, no pay"
+            return
+        }
+        guard let pay = ratedPay(&report, account, item) else { return }
+        let figure = 1000 * (Int64(row.agreed) - Int64(row.chance))
+        set(
+            &report, figure: figure, fee: pay.fee / pay.rows,
+            "1000 × (\(row.agreed)‰ − \(row.chance)‰), the agreement with what the others said less "
+                + "that with what they said of the reader's next item: \(figure) micro-points")
+    }
+
+    /// A row as pay/1 counted it, and the next row of the same reader for its chance term.
+    ///
+    /// Of a period's items only these two are decoded: a mask may have thousands of runs.
+    private mutating func gradedRow<Rule: GradedRule>(
+        _ account: AccountID, _ name: ItemID, _ item: WireItemState, _ rule: Rule,
+        _ values: ([ItemID: WireItemState]) -> [ItemID: [AccountID: Rule.Value]]
+    ) -> (agreed: UInt64, chance: UInt64)? {
+        func row(_ name: ItemID, _ item: WireItemState) -> GradedRow<Rule.Value>? {
+            gradedRows(of: account, items: values([name: item]), rule: rule).first
+        }
+        guard let own = row(name, item) else { return nil }
+        let names = state.entries(in: .periodItems, prefix: bigEndian(item.period)).compactMap {
+            ItemID(String(decoding: $0.key.key.dropFirst(4), as: UTF8.self))
+        }
+        let others = names.filter { $0 > name } + names.filter { $0 < name }
+        var next = own
+        for other in others {
+            guard let candidate = state.item(other), candidate.outcome == .approved,
+                candidate.answers.contains(where: { $0.annotator == account.text }),
+                let found = row(other, candidate)
+            else { continue }
+            next = found
+            break
+        }
+        return (
+            rule.agreement(own.own, own.reference), rule.agreement(own.own, next.reference)
+        )
+    }
+}

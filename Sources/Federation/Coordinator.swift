@@ -146,6 +146,9 @@ package struct Coordinator: Sendable {
         }
     }
 
+    /// Envelopes that were accepted and stand in no block yet.
+    package var waiting: Int { pool.count }
+
     /// Queues the coordinator's own transactions for the next block.
     package mutating func contribute(_ transactions: [WireTransaction]) {
         own += transactions

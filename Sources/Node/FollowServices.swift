@@ -15,8 +15,10 @@ extension ThrowingTaskGroup<Void, any Error> {
     }
 }
 
-/// Whether an error ends the node: its own ledger cannot be read or written.
-func isFatal(_ error: any Error) -> Bool { error is StorageError || error is StateFault }
+/// Whether an error ends the node: its own ledger cannot be read or written, or forgot a vote.
+func isFatal(_ error: any Error) -> Bool {
+    error is StorageError || error is StateFault || error is ForgottenVote
+}
 
 /// Proposes blocks when they are due and announces them.
 struct ProposalService: Service {

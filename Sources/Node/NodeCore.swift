@@ -122,6 +122,13 @@ package actor NodeCore {
     /// Has the coordinator look whether a block is due.
     nonisolated func wakeUp() { wake.yield() }
 
+    /// The highest certified block of the head's chain, as far as this node knows.
+    private var certified: Slot {
+        let known = coordinator?.newestCertificate?.slot ?? .genesis
+        let highest = replica.journal.highest?.slot ?? .genesis
+        return max(known, highest, replica.settled.slot)
+    }
+
     package func status() -> WireStatusResponse {
         var status = WireStatusResponse()
         status.network = data(genesis.network.digest.bytes)
@@ -130,6 +137,8 @@ package actor NodeCore {
         status.headHeight = replica.head.height.value
         status.settledHeight = replica.settled.height.value
         status.headHash = data(replica.head.hash.bytes)
+        status.certifiedHeight = certified.height.value
+        status.acceptedEnvelopes = UInt64(coordinator?.waiting ?? 0)
         return status
     }
 
@@ -212,9 +221,7 @@ package actor NodeCore {
             status.height = height.value
             status.outcomes = outcomes
         } else if let (block, outcomes) = replica.outcomes(of: envelope) {
-            let isCertified =
-                block.height < replica.head.height || coordinator?.newestCertificate != nil
-            status.stage = (isCertified ? Stage.certified : .ordered).rawValue
+            status.stage = (block.slot <= certified ? Stage.certified : .ordered).rawValue
             status.height = block.height.value
             status.outcomes = outcomes
         } else if coordinator?.holds(envelope) == true {
@@ -259,11 +266,29 @@ package actor NodeCore {
             throw BlockRefusal.badBlock(error)
         }
         let known = certificate.isEmpty ? nil : try? Certificate(strictly: certificate)
+        try requireOwnVotes(in: known)
         do {
             return try consider(block, certificate: known)
         } catch let refusal as BlockRefusal {
             try noteRefused(bytes, refusal)
             throw refusal
+        }
+    }
+
+    /// Stops a voter whose ledger file is older than the last use of its vote key.
+    ///
+    /// A vote is in the journal before it leaves, so one that others hold and the journal lacks was
+    /// given by a copy of this home, or before it was restored.
+    private func requireOwnVotes(in certificate: Certificate?) throws {
+        guard let certificate, certificate.slot > replica.journal.lastVote ?? .genesis else {
+            return
+        }
+        for vote in certificate.votes where vote.voter == account {
+            guard
+                !keys.voteKeys.contains(where: {
+                    vote.isSigned(by: $0.verifyingKey, network: genesis.network)
+                })
+            else { throw ForgottenVote(slot: vote.slot) }
         }
     }
 
@@ -437,6 +462,17 @@ package actor NodeCore {
         settled.finish()
         wake.finish()
         try store.close()
+    }
+}
+
+/// Others hold a vote of this node that its journal does not know.
+package struct ForgottenVote: Error, Hashable, CustomStringConvertible {
+    package let slot: Slot
+
+    package var description: String {
+        "others hold a vote of this node at \(slot) that its own journal lacks: the home is a copy, "
+            + "or was restored from a backup. Two journals under one vote key could vote twice. "
+            + "Run `tally site restore`, and have the others vote for its new key"
     }
 }
 

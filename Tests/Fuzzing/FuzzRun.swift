@@ -42,6 +42,8 @@ package struct FuzzReport: Hashable, Sendable, CustomStringConvertible {
     /// The most that one execution held at a time, and of how long an input.
     package var mostHeld: Int64 = 0
     package var mostHeldBy = 0
+    /// Nanoseconds of the longest execution; other work of the machine counts as well.
+    package var slowest: UInt64 = 0
     /// Hash of all inputs, in order: two runs with one seed have the same.
     package var digest = ""
     package var findings: [FuzzFinding] = []
@@ -49,7 +51,7 @@ package struct FuzzReport: Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         "\(target): \(executions) executions, \(accepted) accepted, \(refusals) kinds of refusals, "
             + "corpus \(corpus), at most \(mostHeld / 1024) KiB held (input of \(mostHeldBy) bytes), "
-            + "\(findings.count) findings"
+            + "slowest \(slowest / 1_000_000) ms, \(findings.count) findings"
     }
 }
 
@@ -163,7 +165,7 @@ package struct FuzzRun: ~Copyable {
         probe_begin()
         let outcome = target.outcome(of: input)
         let memory = probe_end()
-        tape.end()
+        report.slowest = max(report.slowest, tape.end())
         report.executions += 1
         if memory.peak > report.mostHeld {
             report.mostHeld = memory.peak
@@ -192,15 +194,15 @@ package struct FuzzRun: ~Copyable {
     }
 }
 
-/// A refusal without its numbers and names, so that one rule counts once.
+/// The first words of a refusal, without numbers and names, so that one rule counts once.
 private func kind(of reason: String) -> String {
-    var (kind, isQuoted) = ("", false)
-    for scalar in reason.unicodeScalars.prefix(400) {
-        if scalar == "\"" { isQuoted.toggle() }
-        guard !isQuoted, scalar.isASCII, !("0"..."9").contains(scalar) else { continue }
-        kind.unicodeScalars.append(scalar)
+    let letters = reason.utf8.prefix(400).split(separator: UInt8(ascii: " ")).filter { word in
+        word.count <= 14
+            && word.allSatisfy { (97...122).contains($0) || $0 == UInt8(ascii: ",") }
     }
-    return String(kind.prefix(160))
+    let words = letters.prefix(10).map { String(decoding: $0, as: UTF8.self) }
+    // Errors without a sentence are told by their case.
+    return words.count > 1 ? words.joined(separator: " ") : String(reason.prefix { $0 != "(" })
 }
 
 /// The hex digits of a file, white space aside.

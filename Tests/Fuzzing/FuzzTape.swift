@@ -68,7 +68,11 @@ final class FuzzTape: Sendable {
         began.store(Self.now(), ordering: .relaxed)
     }
 
-    func end() { began.store(0, ordering: .relaxed) }
+    /// - Returns: nanoseconds since the beginning.
+    func end() -> UInt64 {
+        let start = began.exchange(0, ordering: .relaxed)
+        return Self.now() - start
+    }
 
     func remove() {
         isDone.store(true, ordering: .relaxed)

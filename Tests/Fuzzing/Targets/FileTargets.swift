@@ -7,7 +7,8 @@ import Training
 import Wire
 
 extension FuzzTarget {
-    static func agreement() throws -> Self {
+    /// Agreements as people write them, one for each kind of answer.
+    static func agreementTexts() throws -> [String] {
         func file(_ name: String) throws -> String {
             try String(
                 contentsOf: repositoryFile("Protocols/agreements/\(name).yaml"), encoding: .utf8)
@@ -33,6 +34,10 @@ extension FuzzTarget {
                 .replacing("positiveAbove: 3", with: "positiveAbove: 1")
                 .replacing("negativeBelow: 3", with: "negativeBelow: 2")
         }
+        return try [study, file("lung-nodules-above-three")] + others
+    }
+
+    static func agreement() throws -> Self {
         let words = [
             "class", "ordinal", "measurement", "boxes", "masks", "true", "false", "null", "~",
             "&a", "*a", "!!int", "!!binary", "|", ">", "- ", "? ", ": ", "{}", "[]", "\"0.25\"",
@@ -42,7 +47,7 @@ extension FuzzTarget {
         ]
         return Self(
             "agreement", .text,
-            seeds: try ([study, file("lung-nodules-above-three")] + others).map { Array($0.utf8) },
+            seeds: try agreementTexts().map { Array($0.utf8) },
             words: words,
             hostile: [[], Array("a".utf8), Array("[[[[".utf8), Array("study: &a [*a]\n".utf8)]
         ) { bytes in

@@ -1,3 +1,4 @@
+import Commands
 import Cryptography
 import Ledger
 import TestSupport
@@ -92,9 +93,14 @@ extension FuzzTarget {
     }
 
     static func genesis(_ world: FuzzWorld) throws -> Self {
-        Self(
-            "genesis", .protobuf, seeds: [world.genesis.bytes, try testGenesis(chainAgreement())]
-        ) { bytes in
+        let founders = Consortium.voters + [Consortium.developer]
+        let seeds = try agreementTexts().map { text in
+            genesisDocument(
+                agreement: try readAgreement(text: text, file: "agreement.yaml"),
+                members: try founders.map { try Member(strictly: memberDocument($0)) },
+                timeMilliseconds: 1_700_000_000_000, nonce: named("nonce"))
+        }
+        return Self("genesis", .protobuf, seeds: [world.genesis.bytes] + seeds) { bytes in
             let genesis = try Genesis(strictly: bytes)
             let wire = try WireGenesis(strictly: bytes)
             return genesisDocument(

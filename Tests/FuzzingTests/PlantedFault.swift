@@ -50,10 +50,9 @@ enum PlantedFault: CaseIterable, Sendable {
             }
         case .holdsTooMuch:
             FuzzTarget(planted: "squares", .bytes, seeds: [[UInt8](repeating: 1, count: 64)]) {
-                let copies = Array(repeating: $0, count: 4).map { bytes in
-                    [UInt8](repeating: 0, count: 4 * bytes.count * bytes.count)
-                }
-                return copies.isEmpty ? nil : $0
+                let side = min($0.count, 1_024)
+                let squares = (0..<4).map { [UInt8](repeating: UInt8($0), count: 4 * side * side) }
+                return squares.isEmpty ? nil : $0
             }
         }
     }

@@ -39,7 +39,7 @@ struct FuzzTests {
             print(report)
             #expect(report.executions > Self.leastExecutions)
             // A target that takes nothing, or everything, would find nothing.
-            #expect(report.accepted > 0 && report.refusals > 1, "\(report.target)")
+            #expect(report.accepted > 0 && report.refusals > 0, "\(report.target)")
             for finding in report.findings { Issue.record("\(finding)") }
         }
     }

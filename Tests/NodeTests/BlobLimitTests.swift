@@ -54,7 +54,7 @@ struct BlobLimitTests {
 
     @Test("another account's wrong bytes, sizes and early chunks do not touch an upload")
     func separate() async throws {
-        try await withStore { store in
+        try await withStore { (store: BlobStore) async throws -> Void in
             let digest = Digest.sha256(good)
             let server = BlobServer(store: store, limits: BlobLimits(blob: 10), receives: true)
             let liar = "site/liar"
@@ -77,7 +77,7 @@ struct BlobLimitTests {
 
     @Test("a blob that is here is answered with its own size, whatever an offer says")
     func present() async throws {
-        try await withStore { store in
+        try await withStore { (store: BlobStore) async throws -> Void in
             let digest = try store.put(good)
             let server = BlobServer(store: store, limits: BlobLimits(blob: 10), receives: true)
             for size in [4, 9, 1_000] {
@@ -93,7 +93,7 @@ struct BlobLimitTests {
 
     @Test("a flood of transfers drives out its own oldest ones and nobody else's")
     func transfers() async throws {
-        try await withStore { store in
+        try await withStore { (store: BlobStore) async throws -> Void in
             let limits = BlobLimits(blob: 10, unnamed: 1_000, transfers: 4)
             let server = BlobServer(store: store, limits: limits, receives: true)
             let digest = Digest.sha256(good)
@@ -113,7 +113,7 @@ struct BlobLimitTests {
 
     @Test("bytes that no transaction names are refused above the limit, until one names them")
     func unnamed() async throws {
-        try await withStore { store in
+        try await withStore { (store: BlobStore) async throws -> Void in
             let named = NamedBlobs()
             let limits = BlobLimits(blob: 10, unnamed: 10)
             func server() -> BlobServer {

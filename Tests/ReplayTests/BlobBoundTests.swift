@@ -1,6 +1,7 @@
 import Contracts
 import Cryptography
 import Ledger
+import Node
 import Replay
 import Storage
 import TestSupport
@@ -81,8 +82,8 @@ import Wire
         let store = try LedgerStore.reading(at: home.home.ledger)
         let state = SQLiteState(store)
         var changes = ChangeSet(above: state)
-        let run = try #require(changes.run(1))
-        let round = try #require(changes.round(1, 1))
+        let (started, opened) = (changes.run(1), changes.round(1, 1))
+        let (run, round) = (try #require(started), try #require(opened))
         let blobs = home.home.blobs
         let source: BlobSource = { digest, maximum in
             if isLonger(digest, round), maximum < .max { return nil }
@@ -117,7 +118,8 @@ import Wire
         let store = try LedgerStore.reading(at: home.home.ledger)
         let state = SQLiteState(store)
         var changes = ChangeSet(above: state)
-        let run = try #require(changes.run(1))
+        let started = changes.run(1)
+        let run = try #require(started)
         let north = try #require(run.offers.first { $0.site == Consortium.north.text })
         let blobs = home.home.blobs
         let assembled = try assembleReference(

@@ -67,8 +67,9 @@ import Wire
         let name = hexString(update.update)
         // Another site's update: a sound model of the same shape, but not what the name says.
         let other = try #require(try round(1, home).updates.last)
-        let bytes = try #require(
-            readBlob(#require(Digest(other.update)), in: home.home.blobs, upTo: .max))
+        let digest = try #require(Digest(other.update))
+        let blob = try readBlob(digest, in: home.home.blobs, upTo: .max)
+        let bytes = try #require(blob)
         try Data(bytes).write(to: URL(filePath: "\(home.home.blobs)/\(name)"))
         let report = try replay(home: home.home)
         #expect(report.identical == false)
@@ -174,8 +175,9 @@ import Wire
         let recordedRun = changes.run(1)
         let run = try #require(recordedRun)
         func values(_ name: some Collection<UInt8>) throws -> [Float] {
-            let bytes = try #require(
-                readBlob(#require(Digest(name)), in: home.home.blobs, upTo: .max))
+            let digest = try #require(Digest(name))
+            let blob = try readBlob(digest, in: home.home.blobs, upTo: .max)
+            let bytes = try #require(blob)
             return try Safetensors(decoding: bytes).parameters.flat
         }
         var model = try values(run.initialModel)

@@ -21,7 +21,7 @@ package actor NodeCore {
 
     private let executor = QueueExecutor(label: "tally.ledger")
     let store: LedgerStore
-    private let blobs: BlobStore
+    let blobs: BlobStore
     let keys: KeyRing
     let clock: @Sendable () -> UInt64
     private let settled: AsyncStream<Height>.Continuation
@@ -324,11 +324,16 @@ package actor NodeCore {
         guard var coordinator, coordinator.isInOffice(above: replica) else {
             throw HomeError.foreign("\(account) is not the coordinator")
         }
-        let envelope: Envelope
+        let sealed: SealedEnvelope
         do {
-            envelope = try Envelope(strictly: bytes, network: genesis.network)
+            sealed = try SealedEnvelope(strictly: bytes, network: genesis.network)
         } catch { throw AdmissionRefusal.malformed(error) }
-        if let receipt = try store.receipt(of: envelope.id), isOwn(receipt) { return receipt }
+        if let receipt = try store.receipt(of: sealed.id), isOwn(receipt) { return receipt }
+        try coordinator.admit(sealed, above: &replica)
+        let envelope: Envelope
+        do { envelope = try Envelope(opening: sealed) } catch {
+            throw AdmissionRefusal.malformed(error)
+        }
         try requireBlobs(of: envelope)
         try coordinator.admit(envelope, above: &replica)
         let receipt = try Receipt(
@@ -350,22 +355,6 @@ package actor NodeCore {
         }
     }
 
-    /// Refuses what names a blob that is not here: no voter could check such an update, and the
-    /// round would never close.
-    private func requireBlobs(of envelope: Envelope) throws {
-        for transaction in envelope.transactions {
-            let named: [Digest?] =
-                switch transaction.body {
-                case .updateSubmit(let body): [Digest(body.update), Digest(body.manifest)]
-                case .referenceOffer(let body): [Digest(body.records)]
-                default: []
-                }
-            for digest in named.compactMap({ $0 }) where !blobs.contains(digest) {
-                throw BlobError.missing(digest)
-            }
-        }
-    }
-
     /// Puts the coordinator's own transactions into the next block.
     ///
     /// - Returns: the id of the envelope, once its block is durable.
@@ -377,6 +366,7 @@ package actor NodeCore {
         guard size <= Envelope.maximumBytes - (256 << 10) else {
             throw AdmissionRefusal.malformed(.tooLarge(bytes: size))
         }
+        guard coordinator.hasRoom(for: transactions) else { throw AdmissionRefusal.poolFull }
         guard !isStopping else { throw Self.stopping }
         self.coordinator?.contribute(transactions)
         wake.yield()

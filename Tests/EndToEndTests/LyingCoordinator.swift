@@ -33,7 +33,7 @@ final class LyingCoordinator: Sendable {
         context.setAllowed(allowed)
         server = try RequestServer(
             context: context, endpoints: [home.member().endpoint], key: keys.transport
-        ) { peer, body in lie.answer(peer, body) }
+        ) { peer, body in await lie.answer(peer, body) }
     }
 
     func close() async {
@@ -49,6 +49,7 @@ private struct Lie {
     private let head: Digest
     /// Children of the head, by the site that is shown them.
     private let children: [String: Block]
+    private let asked = Asked()
 
     init(_ home: Home, _ keys: KeyRing, _ voters: [KeyRing]) throws {
         let store = try LedgerStore.reading(at: home.ledger)
@@ -91,11 +92,13 @@ private struct Lie {
         self.children = children
     }
 
-    func answer(_ peer: Peer, _ body: [UInt8]) -> [UInt8] {
+    func answer(_ peer: Peer, _ body: [UInt8]) async -> [UInt8] {
         var response = WireResponse()
         switch (try? WireRequest(strictly: body))?.body {
         case .nextBlock(let request):
             let parent = Digest(request.hash)
+            // A site that has heard of the other blocks would never ask for its own.
+            if parent == head { await asked.wait(for: children.count, peer.description) }
             let block = parent == head ? children[peer.description] : parent.flatMap { known[$0] }
             response.block.block = data(block?.bytes ?? [])
         case .exchange: response.exchange = WireExchange()
@@ -105,5 +108,22 @@ private struct Lie {
             response.failure.message = "the office is closed"
         }
         return response.encoded()
+    }
+}
+
+/// Who has asked for a child of the head.
+private actor Asked {
+    private var peers: Set<String> = []
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    /// Waits until so many have asked.
+    func wait(for count: Int, _ peer: String) async {
+        peers.insert(peer)
+        guard peers.count < count else {
+            for waiter in waiting { waiter.resume() }
+            waiting = []
+            return
+        }
+        await withCheckedContinuation { waiting.append($0) }
     }
 }

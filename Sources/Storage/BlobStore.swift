@@ -68,7 +68,7 @@ package struct BlobOwner: Hashable, Sendable {
 /// A file gets its name only after its bytes are on the disk: temporary name, fsync, rename,
 /// directory fsync. So a crash leaves a whole blob or none. Transfers in pieces grow in
 /// `partial/` and go on where they stopped, also in another process. A failed fsync is a
-/// ``StorageError``: whoever gets it stops the node.
+/// ``StorageError``: whoever gets it stops the node, and the store makes no other one.
 ///
 /// Every call does its work on the disk before it returns; call it off the cooperative pool.
 package struct BlobStore: Sendable {
@@ -77,6 +77,7 @@ package struct BlobStore: Sendable {
 
     package let folder: String
     private let partialFolder: String
+    private let syncs = SyncQueue()
 
     /// Opens the folder, and makes it with mode 0700 when there is none.
     ///
@@ -93,7 +94,7 @@ package struct BlobStore: Sendable {
     package func put(_ bytes: [UInt8]) throws -> Digest {
         let digest = Digest.sha256(bytes)
         if (try? read(digest)) != nil {
-            try synchroniseFolder(folder)
+            try syncs.synchronise(folder: folder)
             return digest
         }
         return try keep { file in
@@ -237,7 +238,7 @@ package struct BlobStore: Sendable {
     ) throws {
         guard let begun = try partial(of: digest, owner) else {
             guard contains(digest) else { throw BlobError.notBegun(digest) }
-            return try synchroniseFolder(folder)
+            return try syncs.synchronise(folder: folder)
         }
         let file = try BlobFile(begun.path, O_RDWR)
         let present = try file.size()
@@ -250,7 +251,7 @@ package struct BlobStore: Sendable {
             throw BlobError.wrongContent(expected: digest, found: found)
         }
         do {
-            try file.synchronise()
+            try syncs.synchronise(file)
         } catch {
             // The next process would read the bytes from memory and take them to be on the disk.
             unlink(begun.path)
@@ -370,7 +371,7 @@ package struct BlobStore: Sendable {
         let file = try BlobFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         do {
             let digest = try write(file)
-            try file.synchronise()
+            try syncs.synchronise(file)
             try rename(temporary, digest)
             return digest
         } catch {
@@ -382,7 +383,7 @@ package struct BlobStore: Sendable {
     private func rename(_ path: String, _ digest: Digest) throws {
         guard Glibc.rename(path, self.path(digest)) == 0 else { throw blobFailure("rename", path) }
         do {
-            try synchroniseFolder(folder)
+            try syncs.synchronise(folder: folder)
         } catch {
             // A name that may be lost with the power must not be relied upon by the next process.
             unlink(self.path(digest))

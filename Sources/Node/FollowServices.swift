@@ -16,7 +16,9 @@ extension ThrowingTaskGroup<Void, any Error> {
 }
 
 /// Whether an error ends the node: its own ledger cannot be read or written.
-func isFatal(_ error: any Error) -> Bool { error is StorageError || error is StateFault }
+func isFatal(_ error: any Error) -> Bool {
+    error is StorageError || error is StateFault || error is DamagedLedger
+}
 
 /// Proposes blocks when they are due and announces them.
 struct ProposalService: Service {

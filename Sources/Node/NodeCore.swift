@@ -42,6 +42,8 @@ package actor NodeCore {
     var ignoredOffences: Set<Digest> = []
     var ignoredSince: UInt64 = 0
     private var isStopping = false
+    /// The ledger was built anew a moment ago: what differs then is no damage.
+    private let isRebuilt: Bool
     private var lastProposal: ContinuousClock.Instant?
     /// A proposal that a crash left without a vote.
     private var unfinished: Block?
@@ -58,7 +60,8 @@ package actor NodeCore {
     /// A node whose vote key no voter set lists follows without voting: a new site before the
     /// decision that brings it in, or one that was restored from a backup.
     package init(
-        store: LedgerStore, blobs: BlobStore, keys: KeyRing, clock: @escaping @Sendable () -> UInt64
+        store: LedgerStore, blobs: BlobStore, keys: KeyRing, isRebuilt: Bool = false,
+        clock: @escaping @Sendable () -> UInt64
     ) throws {
         let genesis = store.genesis
         guard keys.account.role?.votes == true else {
@@ -68,6 +71,7 @@ package actor NodeCore {
         self.store = store
         self.blobs = blobs
         self.keys = keys
+        self.isRebuilt = isRebuilt
         self.clock = clock
         self.genesis = genesis
         account = keys.account
@@ -90,11 +94,11 @@ package actor NodeCore {
             guard let parent = replica.tip(of: executed.block.header.previous) else { continue }
             evidence.note(executed, above: parent)
         }
-        guard keys.account.role == .coordinator else { return }
-        let office = [keys.signing, keys.next].compactMap { $0 }
-            .first { $0.verifyingKey == replica.rules.coordinatorKey }
+        // What a copied home's keys proposed since is not in it: they are in no office any more.
+        guard keys.account.role == .coordinator, let first = keys.proposing.first else { return }
+        let office = keys.proposing.first { $0.verifyingKey == replica.rules.coordinatorKey }
         var coordinator = Coordinator(
-            genesis: genesis, account: keys.account, key: office ?? keys.signing)
+            genesis: genesis, account: keys.account, key: office ?? first)
         for envelope in try store.waitingEnvelopes() where !replica.holds(envelope.id) {
             coordinator.keep(envelope)
         }
@@ -262,6 +266,11 @@ package actor NodeCore {
         do {
             return try consider(block, certificate: known)
         } catch let refusal as BlockRefusal {
+            if case .wrongRoot(let root) = refusal, known != nil, !isRebuilt {
+                // A quorum executed it and says otherwise: it is this node's state that changed.
+                throw DamagedLedger(
+                    place: "a quorum certified block \(block.height) with another \(root)")
+            }
             try noteRefused(bytes, refusal)
             throw refusal
         }

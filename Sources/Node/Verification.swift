@@ -47,9 +47,42 @@ package func verify(
     home: Home, progress: (AuditProgress) -> Void = { _ in }
 ) throws -> VerificationReport {
     let path = home.ledger
-    var findings = Findings()
     var counts = VerifiedCounts()
     guard home.exists(path) else { throw StorageError.missing(path: path) }
+    var audited = Findings()
+    let named = auditLedger(at: path, of: home, &audited, &counts, progress)
+    if let named { verifyBlobs(home, named.blobs, named.account, &audited, &counts, progress) }
+    return VerificationReport(
+        sound: audited.isEmpty, height: counts.height, transactions: counts.transactions,
+        envelopes: counts.envelopes, postings: counts.postings, stateEntries: counts.stateEntries,
+        blobs: counts.blobs, blobsElsewhere: counts.blobsElsewhere, findings: audited.list,
+        findingCount: audited.count)
+}
+
+/// Checks a ledger file alone, which may be another one than the home's own.
+///
+/// - Parameters:
+///   - path: of the file.
+///   - home: whose network and votes it must hold.
+/// - Returns: what was found.
+func ledgerFindings(at path: String, of home: Home) -> Findings {
+    var findings = Findings()
+    var counts = VerifiedCounts()
+    _ = auditLedger(at: path, of: home, &findings, &counts) { _ in }
+    return findings
+}
+
+private typealias Naming = (blobs: [NamedBlob], account: AccountID?)
+
+/// Adds what is wrong with the file.
+///
+/// - Returns: the blobs that the chain names, and whose home it is; nil when it cannot be walked.
+private func auditLedger(
+    at path: String, of home: Home, _ audited: inout Findings, _ counts: inout VerifiedCounts,
+    _ progress: (AuditProgress) -> Void
+) -> Naming? {
+    var findings = Findings()
+    var named: Naming?
     if let fault = writeAheadLogFault(ofLedger: path) {
         findings.add("ledger.sqlite-wal", fault)
     }
@@ -57,19 +90,14 @@ package func verify(
     do {
         try LedgerRows.snapshot(of: path) { rows in
             guard let genesis = trustedGenesis(home, rows, &findings) else { return }
-            try verify(rows, genesis, home, &findings, &counts, progress)
+            named = try verify(rows, genesis, home, &findings, &counts, progress)
         }
     } catch {
         findings.add("ledger.sqlite", "\(error)")
     }
-    var all = Findings()
-    for fault in structure.join() { all.add("ledger.sqlite, \(fault.place)", fault.reason) }
-    all.add(findings)
-    return VerificationReport(
-        sound: all.isEmpty, height: counts.height, transactions: counts.transactions,
-        envelopes: counts.envelopes, postings: counts.postings, stateEntries: counts.stateEntries,
-        blobs: counts.blobs, blobsElsewhere: counts.blobsElsewhere, findings: all.list,
-        findingCount: all.count)
+    for fault in structure.join() { audited.add("ledger.sqlite, \(fault.place)", fault.reason) }
+    audited.add(findings)
+    return named
 }
 
 private struct VerifiedCounts {
@@ -127,7 +155,7 @@ private func trustedGenesis(
 private func verify(
     _ rows: LedgerRows, _ genesis: Genesis, _ home: Home, _ findings: inout Findings,
     _ counts: inout VerifiedCounts, _ progress: (AuditProgress) -> Void
-) throws {
+) throws -> Naming {
     let voter = home.voter
     let total = rows.lastHeight
     var walk = LedgerAudit(genesis: genesis, rows: rows, home: voter)
@@ -158,14 +186,17 @@ private func verify(
         genesis: genesis, rows: rows, home: voter, ledger: consume ledger)
     journal.run()
     findings.add(journal.findings)
-    verifyBlobs(home, named, journal.account, &findings, &counts, progress)
+    return (named, journal.account)
 }
 
 extension Home {
     /// Whose votes its ledger holds; nil when its member document cannot be read.
     fileprivate var voter: HomeVoter? {
         guard let member = try? member() else { return nil }
-        return HomeVoter(account: member.account, keys: Set([member.voteKey].compactMap(\.self)))
+        // A key that was given up owes no votes.
+        let retired = (try? retiredKeys()) ?? []
+        let keys = Set([member.voteKey].compactMap(\.self)).subtracting(retired)
+        return HomeVoter(account: member.account, keys: keys)
     }
 }
 

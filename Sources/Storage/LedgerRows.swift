@@ -22,7 +22,7 @@ package enum StoredValue: Hashable, Sendable {
         if case .blob(let bytes) = self { bytes } else { nil }
     }
 
-    fileprivate init(_ value: DatabaseValue) {
+    init(_ value: DatabaseValue) {
         switch value.storage {
         case .null: self = .null
         case .int64(let number): self = .integer(number)
@@ -103,7 +103,7 @@ package struct TableFault: Error, Hashable, Sendable, CustomStringConvertible {
 /// No row is decoded and no column is taken to have its declared type, so that no bytes whatever
 /// stop the reader.
 package struct LedgerRows {
-    private let db: Database
+    let db: Database
 
     /// Reads one snapshot of a ledger file, while its worker may be running.
     ///

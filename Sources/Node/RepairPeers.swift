@@ -81,7 +81,7 @@ actor RepairPeers {
     ///
     /// - Returns: whether it is here now.
     func fetch(_ digest: Digest, into store: BlobStore) async throws -> Bool {
-        if context == nil { try await connect(try await directory()) }
+        if context == nil { try connect(try directory()) }
         for (_, client) in ordered {
             do {
                 try await download(
@@ -105,7 +105,7 @@ actor RepairPeers {
     }
 
     /// Nodes as the home's own ledger lists them, and the signing key it lists for this node.
-    private func directory() async throws -> (MemberDirectory, [UInt8]?) {
+    private func directory() throws -> (MemberDirectory, [UInt8]?) {
         let ledger = try LedgerStore.reading(at: home.ledger)
         defer { try? ledger.close() }
         var directory = MemberDirectory()

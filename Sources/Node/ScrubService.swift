@@ -1,6 +1,7 @@
 import Cryptography
 import Foundation
 import Ledger
+import Logging
 import ServiceLifecycle
 import Storage
 

@@ -119,6 +119,20 @@ let package = Package(
                 "Training", "Wire",
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
+        .target(name: "FuzzProbe", path: "Tests/FuzzProbe"),
+        .target(
+            name: "Fuzzing",
+            dependencies: [
+                "Commands", "Contracts", "Cryptography", "FuzzProbe", "Ledger",
+                "Messaging", "TestSupport", "Training", "Wire",
+            ],
+            path: "Tests/Fuzzing", swiftSettings: settings),
+        tests(
+            of: "Fuzzing",
+            ["CZeroMQ", "Cryptography", "FuzzProbe", "Ledger", "Messaging", "Wire", logging]),
+        .executableTarget(
+            name: "fuzz", dependencies: ["Fuzzing", argumentParser], path: "Tests/FuzzHunt",
+            exclude: ["coverage", "parsers.json"], swiftSettings: settings),
         tests(of: "Cryptography"),
         tests(of: "Ledger", ["Cryptography", "SecondOpinion", "Wire"]),
         tests(of: "Contracts", ["Cryptography", "Ledger", "Wire"]),

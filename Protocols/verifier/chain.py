@@ -1,5 +1,6 @@
 """Exported chains, as ledger.md describes them: all that can be checked without executing a transaction."""
-from ledger import BLOCK_BYTES, ZERO, Block, Keys, Log, Refused, Terms, member, require, sha256, signed
+from ledger import (BLOCK_BYTES, SEQUENCE_STEP, ZERO, Block, Keys, Log, Refused, Terms, member, require,
+                    sha256, signed)
 
 MAGIC = b"tally/chain/v1\0"
 
@@ -73,6 +74,8 @@ class Chain:
         require(any(signed(key, envelope.signature, "envelope", self.network, envelope.header_bytes) for key in known),
                 f"the signature of {fields.signer} at height {height} is not good")
         require(fields.sequence > self.sequences.get(fields.signer, 0), f"a sequence of {fields.signer} is used twice")
+        require(fields.sequence - self.sequences.get(fields.signer, 0) <= SEQUENCE_STEP,
+                f"a sequence of {fields.signer} is far above the last one")
         require(height <= fields.not_after_height, f"an envelope at height {height} had expired")
         self.sequences[fields.signer] = fields.sequence
         for body in envelope.bodies:

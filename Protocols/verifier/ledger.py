@@ -10,6 +10,7 @@ from wire import Malformed, make, parse
 
 ZERO = bytes(32)
 BLOCK_BYTES, ENVELOPE_BYTES = 4 << 20, 1 << 20
+ENVELOPE_TRANSACTIONS, SEQUENCE_STEP = 20_000, 1 << 20
 ROLES = {"coordinator", "site", "annotator", "developer", "patient", "treasurer"}
 VOTING = {"coordinator", "site"}
 PART = re.compile(r"[a-z0-9._-]{1,64}")
@@ -343,6 +344,7 @@ class Envelope:
         self.header = strictly("EnvelopeHeader", outer.header, "envelope")
         require(is_account(self.header.signer) and len(self.signature) == 64 and self.header.sequence > 0,
                 "a field of an envelope is not well formed")
+        require(len(self.transactions) <= ENVELOPE_TRANSACTIONS, "an envelope holds too many transactions")
         require(self.transactions and len(self.transactions) == self.header.transaction_count,
                 "an envelope counts other transactions than it holds")
         require(tree(self.transactions) == self.header.transactions_root,

@@ -16,8 +16,9 @@ struct Promises {
 
     private struct Acknowledgement {
         let envelope: Envelope
-        /// The coordinator that signed the receipt.
+        /// The coordinator that signed the receipt, and the height above which it did.
         let by: AccountID?
+        let after: Height
         let keeper: AccountID?
     }
 
@@ -51,7 +52,8 @@ struct Promises {
     mutating func acknowledge(_ envelope: Envelope, _ signed: Signed?, keeper: AccountID?) {
         guard acknowledged[envelope.id] == nil else { return }
         acknowledged[envelope.id] = Acknowledgement(
-            envelope: envelope, by: signed?.by, keeper: keeper)
+            envelope: envelope, by: signed?.by, after: signed?.receipt.acceptedAfter ?? .genesis,
+            keeper: keeper)
         if let signed { due[signed.receipt.includedBy, default: []].append(signed) }
     }
 
@@ -103,11 +105,25 @@ struct Promises {
         let coordinator = promise.by.flatMap { world.node($0) }
         let isSame =
             promise.by == office && coordinator?.isHonest == true && coordinator?.lostDisk == false
+            && !hasOther(than: office, above: promise.after, in: chain)
         guard !isSame else { return false }
         if chain.sequences[envelope.signer, default: 0] >= envelope.header.sequence { return true }
         if chain.height > envelope.header.notAfterHeight { return true }
         let keeper = promise.keeper.flatMap { world.node($0) }
         return keeper?.isHonest != true || keeper?.lostDisk == true
+    }
+
+    /// Whether another coordinator was in office meanwhile, who may have taken another envelope of
+    /// the same sequence.
+    private func hasOther(
+        than office: AccountID, above height: Height, in chain: ChainModel
+    ) -> Bool {
+        var next = height.next
+        while next.value <= chain.height {
+            if chain.header(at: next.value)?.proposer != office { return true }
+            next = next.next
+        }
+        return false
     }
 }
 

@@ -7,6 +7,7 @@ package enum ExecutionFault: Error, Hashable, Sendable, CustomStringConvertible 
     case unknownSigner(AccountID)
     case badSignature(AccountID, envelope: Digest)
     case sequenceUsed(AccountID, sequence: UInt64, next: UInt64)
+    case sequenceTooFar(AccountID, sequence: UInt64, last: UInt64)
     case expired(envelope: Digest, notAfter: UInt64)
     case impossibleDecision(Rejection)
     case state(StateFault)
@@ -18,6 +19,9 @@ package enum ExecutionFault: Error, Hashable, Sendable, CustomStringConvertible 
             "the signature of \(account) over envelope \(envelope) is not good"
         case .sequenceUsed(let account, let sequence, let next):
             "sequence \(sequence) of \(account) is used; the next free one is \(next)"
+        case .sequenceTooFar(let account, let sequence, let last):
+            "sequence \(sequence) of \(account) is more than \(largestSequenceStep) above the last "
+                + "one, \(last); the next free one is \(nextSequence(after: last))"
         case .expired(let envelope, let notAfter):
             "envelope \(envelope) was valid to height \(notAfter) only"
         case .impossibleDecision(let rejection):
@@ -58,10 +62,19 @@ package func admit(
             envelope.signer, sequence: envelope.header.sequence,
             next: nextSequence(after: last))
     }
+    guard envelope.header.sequence - last <= largestSequenceStep else {
+        throw .sequenceTooFar(
+            envelope.signer, sequence: envelope.header.sequence, last: last)
+    }
     guard context.height.value <= envelope.header.notAfterHeight else {
         throw .expired(envelope: envelope.id, notAfter: envelope.header.notAfterHeight)
     }
 }
+
+/// How far above its signer's last sequence the next one may be.
+///
+/// Whoever got hold of a key for a moment could else use up all of its sequences at once.
+package let largestSequenceStep: UInt64 = 1 << 20
 
 /// The sequence after another; the last one there is has no successor, so it stands for itself.
 package func nextSequence(after last: UInt64) -> UInt64 { last == .max ? last : last + 1 }

@@ -21,6 +21,10 @@ extension ChangeSet {
     }
 }
 
+/// The intervals of one patient's consent that grants may make; each is read with the patient's
+/// every record. A withdrawal is never refused for their number.
+package let intervalsPerPatient = 256
+
 private func purposesAreOrdered(_ purposes: [WirePurpose]) -> Bool {
     !purposes.isEmpty
         && purposes.allSatisfy { (1...4).contains($0.rawValue) }
@@ -41,6 +45,8 @@ func grant(
     if state.custodian.isEmpty { state.custodian = call.signer.text }
     try call.require(state.custodian == call.signer.text, else: .notCustodian)
     end(&state, at: call.height)
+    try call.require(
+        state.intervals.count < intervalsPerPatient, else: .consentsExhausted)
     var interval = WireConsentInterval()
     interval.fromHeight = call.height
     interval.notAfterHeight = body.notAfterHeight

@@ -92,6 +92,16 @@ package func check(
     try changes.open(decision, height: height)
 }
 
+/// The readers that one organisation may enrol in all, those who left included.
+///
+/// Each gets a stake from the reserve, so that without a limit any one site could empty it.
+package let readersPerOrganisation: UInt64 = 1_000
+
+/// Under it the readers that an organisation has enrolled are counted, as a sequence.
+private func readerCountKey(_ organisation: AccountID) -> [UInt8] {
+    Array("readers of \(organisation)".utf8)
+}
+
 /// `member.enrol`: a site or the coordinator enrols a reader, developer, patient or treasurer.
 ///
 /// A new reader's stake is advanced by the reserve.
@@ -104,8 +114,20 @@ func enrol(
         member = try Member(strictly: [UInt8](body.member))
     } catch { throw .memberMalformed }
     try call.require(member.account.role?.votes == false, else: .notAFoundingRole)
+    let isReader = member.account.role == .annotator
+    let key = readerCountKey(call.signer)
+    var readers = changes.value(WireSequenceState.self, .sequences, key) ?? WireSequenceState()
+    try call.require(
+        !isReader || readers.last < readersPerOrganisation, else: .tooManyReaders)
+    if member.account.role == .patient, let pseudonym = Digest(hex: member.account.name),
+        let consent = changes.consent(of: pseudonym.bytes)
+    {
+        try call.require(consent.custodian == call.signer.text, else: .notCustodian)
+    }
     try changes.register(member, organisation: call.signer, height: call.context.height)
-    guard member.account.role == .annotator else { return }
+    guard isReader else { return }
+    readers.last += 1
+    changes.set(.sequences, key, to: readers)
     let stake = TokenAmount(microtokens: call.context.agreement.rewards.stakeMicrotokens)
     try changes.post(
         from: ConsortiumAccount.reserve, to: ConsortiumAccount.stake(of: member.account), stake,

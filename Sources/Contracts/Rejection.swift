@@ -13,11 +13,13 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case memberExists = 11
     case keyInUse = 12
     case notAFoundingRole = 13
+    case tooManyReaders = 14
 
     case notCustodian = 20
     case purposesMalformed = 21
     case consentEnded = 22
     case noConsentToWithdraw = 23
+    case consentsExhausted = 24
 
     case foreignItem = 30
     case itemExists = 31
@@ -78,10 +80,13 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .memberExists: "the account is already registered"
         case .keyInUse: "a key of the document belongs to another member"
         case .notAFoundingRole: "voters enter by a decision of the voters, not by enrolment"
+        case .tooManyReaders:
+            "the organisation has enrolled as many readers as one may"
         case .notCustodian: "another site is this patient's custodian"
         case .purposesMalformed: "purposes must be given, known, ascending and each once"
         case .consentEnded: "the consent would end before it starts"
         case .noConsentToWithdraw: "no consent in force covers these purposes"
+        case .consentsExhausted: "the patient's consent has changed as often as it may"
         case .foreignItem: "the item's name does not start with the signing site"
         case .itemExists: "an item of this name is registered"
         case .noConsent: "no consent of the patient is in force for this use"

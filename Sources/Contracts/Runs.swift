@@ -67,10 +67,17 @@ private func isVoter(_ word: WireVoterWord, _ voters: VoterSet) -> Bool {
     AccountID(word.voter).map { voters.keys[$0] != nil } ?? false
 }
 
-/// `run.start`: a developer or the coordinator starts a training run from initial parameters.
+/// Whether the signer may start and stop runs: the coordinator, and who is paid for the model.
+///
+/// Any site may enrol a developer, so the role alone says nothing.
+private func governsRuns(_ call: Call) -> Bool {
+    call.signer == call.context.coordinator
+        || call.context.agreement.rewards.developers.contains { $0.account == call.signer.text }
+}
+
+/// `run.start`: the coordinator or a developer of the agreement starts a training run.
 func start(_ body: WireRunStart, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
-    try call.require(
-        call.signer.role == .coordinator || call.signer.role == .developer, else: .notPermitted)
+    try call.require(governsRuns(call), else: .notPermitted)
     try call.require(
         body.initialModel.count == 32 && body.rounds <= 100_000, else: .malformedField)
     let newest = changes.newestRun()
@@ -97,8 +104,7 @@ func start(_ body: WireRunStart, _ call: Call, _ changes: inout ChangeSet) throw
 
 /// `run.stop`: the run ends; a round that is open is given up.
 func stop(_ body: WireRunStop, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
-    try call.require(
-        call.signer.role == .coordinator || call.signer.role == .developer, else: .notPermitted)
+    try call.require(governsRuns(call), else: .notPermitted)
     guard var state = changes.run(body.run) else { throw .noRun }
     try call.require(state.isActive, else: .runOver)
     state.stopped = true

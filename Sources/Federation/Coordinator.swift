@@ -19,6 +19,7 @@ package enum AdmissionRefusal: Error, Hashable, Sendable, CustomStringConvertibl
         case .inadmissible(.unknownSigner): "unknownSigner"
         case .inadmissible(.badSignature): "badSignature"
         case .inadmissible(.sequenceUsed): "sequenceUsed"
+        case .inadmissible(.sequenceTooFar): "sequenceTooFar"
         case .inadmissible(.expired): "expired"
         case .inadmissible(.state), .inadmissible(.impossibleDecision): "stateUnreadable"
         case .poolFull: "poolFull"
@@ -84,6 +85,21 @@ package struct Coordinator: Sendable {
     /// Whether an envelope waits in the pool.
     package func holds(_ envelope: Digest) -> Bool { poolIDs.contains(envelope) }
 
+    /// Looks at the signature before anything is read of the transactions.
+    package func admit(
+        _ sealed: SealedEnvelope, above replica: inout Replica
+    ) throws(AdmissionRefusal) {
+        var changes = ChangeSet(above: replica.headState)
+        let member = changes.activeMember(sealed.signer)
+        if let fault = changes.fault { throw .inadmissible(.state(fault)) }
+        guard let key = member.flatMap({ VerifyingKey($0.document.signingKey) }) else {
+            throw .inadmissible(.unknownSigner(sealed.signer))
+        }
+        guard replica.verifies(sealed, key) else {
+            throw .inadmissible(.badSignature(sealed.signer, envelope: sealed.id))
+        }
+    }
+
     /// Checks an envelope for the pool; the caller keeps it durably and then calls ``keep(_:)``.
     package func admit(
         _ envelope: Envelope, above replica: inout Replica
@@ -144,6 +160,17 @@ package struct Coordinator: Sendable {
         for envelope in dropped.flatMap(\.block.envelopes) where envelope.signer != account {
             keep(envelope)
         }
+    }
+
+    /// Envelopes that were accepted and stand in no block yet.
+    package var waiting: Int { pool.count }
+
+    /// Whether more of its own transactions fit into its envelope in the next block, beside what it
+    /// owes to windows.
+    package func hasRoom(for transactions: [WireTransaction]) -> Bool {
+        let all = own + transactions
+        return all.count <= Envelope.maximumTransactions - Self.dutiesPerBlock
+            && all.reduce(0) { $0 + $1.encoded().count } <= Envelope.maximumBytes - (256 << 10)
     }
 
     /// Queues the coordinator's own transactions for the next block.

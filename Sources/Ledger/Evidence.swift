@@ -115,6 +115,12 @@ package struct Evidence: Hashable, Sendable {
         return try SuspectBlock(strictly: [UInt8](wire.block), network: network)
     }
 
+    /// The header of an invalid block; nil for evidence of another kind.
+    package var signedInvalidBlock: SignedHeader? {
+        guard case .invalidBlock(let wire) = body else { return nil }
+        return try? SuspectBlock(strictly: [UInt8](wire.block), network: network).signed
+    }
+
     /// What an invalid block amounts to, once its re-execution has shown the rule that it breaks.
     package func offence(by suspect: SuspectBlock) -> Offence {
         offence(term: suspect.signed.slot.term, height: suspect.signed.slot.height)

@@ -2,11 +2,11 @@ import CZeroMQ
 import Synchronization
 
 /// What libzmq says of a connection.
-enum LinkEvent {
+package enum LinkEvent: Hashable, Sendable {
     case reached, refused, lost
 
     /// - Parameter frames: a monitor's message: event (2 bytes), value (4 bytes), then an address.
-    init?(_ frames: [[UInt8]]) {
+    package init?(_ frames: [[UInt8]]) {
         guard let event = frames.first, event.count >= 2 else { return nil }
         let number = event.withUnsafeBytes { $0.loadUnaligned(as: UInt16.self) }
         switch Int32(number) {

@@ -195,11 +195,11 @@ package actor RequestClient {
     }
 
     private func take(_ frames: [[UInt8]]) {
-        guard frames.count == 3, let id = requestID(frames[0]), frames[1].count == 1,
-            let status = Status(rawValue: frames[1][0]), let request = remove(id)
-        else { return }
-        switch status {
-        case .ok: request.continuation.resume(returning: frames[2])
+        guard let answer = AnswerFrames(frames), let request = remove(answer.requestID) else {
+            return
+        }
+        switch answer.status {
+        case .ok: request.continuation.resume(returning: answer.body)
         case .busy: request.continuation.resume(throwing: MessagingError.busy(endpoint: endpoint))
         case .answerTooLarge:
             request.continuation.resume(

@@ -180,8 +180,7 @@ package actor RequestServer {
     }
 
     private func accept(_ message: ReceivedMessage, _ side: Side) {
-        let frames = message.frames
-        guard frames.count == 3, requestID(frames[1]) != nil else {
+        guard let request = RequestFrames(message.frames) else {
             counts.malformed += 1
             return
         }
@@ -195,21 +194,22 @@ package actor RequestServer {
         }
         guard inFlight[peer, default: 0] < limits.maximumInFlight else {
             counts.busy += 1
-            return send(.busy, [], to: frames[0], frames[1], side)
+            return send(.busy, [], to: request.routingID, request.requestID, side)
         }
         inFlight[peer, default: 0] += 1
         let number = nextTask
         nextTask += 1
-        tasks[number] = work(on: frames, of: peer, side, number)
+        tasks[number] = work(on: request, of: peer, side, number)
     }
 
     /// Starts the handler on the cooperative pool, away from the socket thread.
     private nonisolated func work(
-        on frames: [[UInt8]], of peer: Peer, _ side: Side, _ number: UInt64
+        on request: RequestFrames, of peer: Peer, _ side: Side, _ number: UInt64
     ) -> Task<Void, Never> {
         Task { [handler] in
-            let answer = await handler(peer, frames[2])
-            await self.finish(number, peer, answer, to: frames[0], frames[1], side)
+            let answer = await handler(peer, request.body)
+            await self.finish(
+                number, peer, answer, to: request.routingID, request.requestID, side)
         }
     }
 

@@ -99,7 +99,8 @@ actor DutyWorker {
             guard
                 let usable = try? usableRecord(
                     held.item, of: account, use: .evaluation, openedAt: run.startedHeight, rule,
-                    in: &changes)
+                    in: &changes),
+                isRegistered(held, as: usable)
             else { continue }
             var record = WireReferenceRecord()
             record.item = held.item.text
@@ -120,13 +121,29 @@ actor DutyWorker {
         return [transaction]
     }
 
+    /// Whether a record that this site holds is the one that the chain has under its name.
+    ///
+    /// A site that restored an older `patients.sqlite` may hold another one: consent and label are
+    /// the registered record's, so nothing else may be used.
+    private func isRegistered(_ held: HeldRecord, as usable: UsableRecord) -> Bool {
+        let isSame =
+            held.pseudonym == usable.patient
+            && hmacSHA256(key: contentKey, held.content).bytes == usable.contentTag
+        if !isSame {
+            logger.warning(
+                "a record that is held is not the one that was registered; it is not used",
+                metadata: ["record": "\(held.item)"])
+        }
+        return isSame
+    }
+
     private func reference(_ run: WireRunState) async throws -> AssembledReference {
         if let known = references[run.number], !run.referenceRoot.isEmpty { return known }
         for offer in run.offers { try await fetch([UInt8](offer.records)) }
         let blobs = blobs
         let assembled = try assembleReference(
             run, agreement: try agreement(of: run), state: state, contentKey: contentKey,
-            blob: { try blobs.read($0) })
+            blob: { try blobs.read($0, upTo: $1) })
         for (site, reason) in assembled.refused {
             logger.warning(
                 "reference offer left out", metadata: ["site": "\(site)", "reason": "\(reason)"])
@@ -176,19 +193,29 @@ actor DutyWorker {
 
     private func train(_ number: UInt32, _ roundNumber: UInt32) async throws -> [WireTransaction] {
         let round = try round(number, roundNumber)
-        let rule = try agreement(of: try run(number)).training
+        let run = try run(number)
+        let rule = try agreement(of: run).training
         guard let patients, let trainer = trainer(of: rule), let base = Digest(round.baseModel)
         else { return [] }
         try await fetch(base.bytes)
         var changes = ChangeSet(above: state)
         var manifest = WireManifest()
         var records: [TrainingRecord] = []
+        let mostPatients = BlobBounds.patients(sites: run.roster.count)
+        var named: Set<[UInt8]> = []
+        var leftOut = 0
         for held in try patients.records() where held.isTraining {
             guard
                 let usable = try? usableRecord(
                     held.item, of: account, use: .training, openedAt: round.openedHeight, rule,
-                    in: &changes)
+                    in: &changes),
+                isRegistered(held, as: usable)
             else { continue }
+            guard named.contains(usable.patient) || named.count < mostPatients else {
+                leftOut += 1
+                continue
+            }
+            named.insert(usable.patient)
             guard let values = features(ofCanonicalRecord: held.content, names: rule.features)
             else { throw DutyFailure(description: "record \(held.item) is damaged") }
             var entry = WireManifestEntry()
@@ -201,6 +228,11 @@ actor DutyWorker {
                 TrainingRecord(item: held.item, features: values, label: usable.label))
         }
         if let fault = changes.fault { throw fault }
+        if leftOut > 0 {
+            logger.warning(
+                "records of more patients than a round can name are left out",
+                metadata: ["records": "\(leftOut)", "patients": "\(mostPatients)"])
+        }
         guard !records.isEmpty else {
             throw DutyFailure(description: "no approved, consented record to train on")
         }
@@ -238,7 +270,7 @@ actor DutyWorker {
         let reference = try await reference(run)
         let blobs = blobs
         let checker = try RoundChecker(
-            agreement: try agreement(of: run), state: state, blob: { try blobs.read($0) })
+            agreement: try agreement(of: run), state: state, blob: { try blobs.read($0, upTo: $1) })
         let result = try checker.check(
             run, round: roundNumber, reference: reference.set, models: &coalitions)
         _ = try blobs.put(result.model)

@@ -86,7 +86,9 @@ extension Reporter {
     /// The offences that `evidence.submit` recorded, oldest first.
     package func offences() throws -> OffencesReport {
         try read(isStrict: false) { view in
-            let offences = view.all(WireEvidenceState.self, .evidence).map { key, value in
+            let offences = view.all(WireEvidenceState.self, .evidence).filter {
+                $0.value.height > 0
+            }.map { key, value in
                 RecordedOffence(
                     id: hexString(key), offender: value.offender, offence: value.offence,
                     reporter: value.reporter, height: value.height)

@@ -33,8 +33,12 @@ struct EvidenceService: Service {
             try await node.core.checkPromises()
             for known in try await node.core.offences() {
                 if !kept.contains(known.id), keep(known) { kept.insert(known.id) }
-                guard !known.isRecorded, known.canBeRecorded else { continue }
-                let wait = known.wasShown ? Self.patience : .zero
+                guard !known.isRecorded, !known.isClaimed, known.transaction != nil else {
+                    continue
+                }
+                // An invalid block every voter must claim; else one that hands it in is enough.
+                let isShared = known.wasShown && known.offence.kind != .invalidBlock
+                let wait = isShared ? Self.patience : .zero
                 let time = due[known.id] ?? clock.now + wait
                 due[known.id] = time
                 guard time <= clock.now else { continue }
@@ -87,8 +91,7 @@ struct EvidenceService: Service {
     }
 
     private func handIn(_ known: KnownOffence) async throws {
-        var transaction = WireTransaction()
-        transaction.evidenceSubmit.evidence = data(known.evidence.bytes)
+        guard let transaction = known.transaction else { return }
         do {
             _ = try await node.gateway.contribute([transaction])
         } catch {
@@ -101,8 +104,17 @@ struct EvidenceService: Service {
 }
 
 extension KnownOffence {
-    /// Whether a transaction can carry it, and contracts can judge it from their state.
-    var canBeRecorded: Bool {
-        evidence.kind != .invalidBlock && evidence.bytes.count <= Envelope.maximumBytes - 4_096
+    /// What has the chain record it; nil for evidence that fits into no envelope.
+    var transaction: WireTransaction? {
+        var transaction = WireTransaction()
+        if let signed = evidence.signedInvalidBlock {
+            transaction.evidenceSubmit.invalidBlock.header = data(signed.bytes)
+            transaction.evidenceSubmit.invalidBlock.signature = data(signed.signature.bytes)
+            transaction.evidenceSubmit.invalidBlock.key = data(evidence.key.bytes)
+        } else {
+            guard evidence.bytes.count <= Envelope.maximumBytes - 4_096 else { return nil }
+            transaction.evidenceSubmit.evidence = data(evidence.bytes)
+        }
+        return transaction
     }
 }

@@ -15,9 +15,11 @@ extension ThrowingTaskGroup<Void, any Error> {
     }
 }
 
-/// Whether an error ends the node: its own ledger cannot be read or written.
+/// Whether an error ends the node: its own ledger cannot be read or written, is damaged, or
+/// forgot a vote.
 func isFatal(_ error: any Error) -> Bool {
     error is StorageError || error is StateFault || error is DamagedLedger
+        || error is ForgottenVote
 }
 
 /// Proposes blocks when they are due and announces them.

@@ -57,6 +57,7 @@ struct Gateway: Sendable {
             response.failure.code = BlobRefusal.blobMissing.rawValue
             response.failure.message =
                 "blob \(digest) is not at the coordinator; upload it before naming it"
+        case BlobError.tooLarge: response.failure.code = BlobRefusal.blobTooLarge.rawValue
         case let error as ReportError: response.failure.code = error.code
         case is StorageError, is StateFault:
             response.failure.code = "storage"
@@ -104,8 +105,8 @@ struct Gateway: Sendable {
         case .vote(let body):
             try await count([UInt8](body.vote), from: peer)
             response.done = WireDone()
-        case .blobOffer(let body): response = await blobs.answer(body)
-        case .blobChunk(let body): response = await blobs.answer(body)
+        case .blobOffer(let body): response = await blobs.answer(body, from: "\(peer)")
+        case .blobChunk(let body): response = await blobs.answer(body, from: "\(peer)")
         case .blobRead(let body): response = await blobs.answer(body)
         case .envelopeStatus(let body):
             response.envelopeStatus = try await status(of: [UInt8](body.envelope))

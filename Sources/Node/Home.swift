@@ -255,7 +255,7 @@ package struct Home: Sendable {
         let present = try keySet(keys, member(), passphrase)
         guard exists(nextKeys + "/sign.pem") else { return present }
         let next = try keySet(nextKeys, nextMember(), passphrase)
-        let isNext = listed == next.signing.verifyingKey.bytes
+        let isNext = usesNextKeys || listed == next.signing.verifyingKey.bytes
         let (chosen, other) = isNext ? (next, present) : (present, next)
         let known = chosen.voteKeys.map(\.verifyingKey)
         return KeyRing(
@@ -286,6 +286,14 @@ package struct Home: Sendable {
     }
 
     package var nextKeys: String { keys + "/next" }
+
+    private var nextKeysMark: String { nextKeys + "/listed" }
+
+    /// Whether the chain is known to list the next set; a node asks its own chain instead.
+    package var usesNextKeys: Bool { exists(nextKeysMark) }
+
+    /// Takes note that the chain lists the next set.
+    package func useNextKeys() throws { try write([], to: nextKeysMark, secret: false) }
 
     /// The member document of the keys to come.
     package func nextMember() throws -> Member {

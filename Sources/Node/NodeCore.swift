@@ -21,7 +21,7 @@ package actor NodeCore {
 
     private let executor = QueueExecutor(label: "tally.ledger")
     let store: LedgerStore
-    private let blobs: BlobStore
+    let blobs: BlobStore
     let keys: KeyRing
     let clock: @Sendable () -> UInt64
     private let settled: AsyncStream<Height>.Continuation
@@ -126,6 +126,13 @@ package actor NodeCore {
     /// Has the coordinator look whether a block is due.
     nonisolated func wakeUp() { wake.yield() }
 
+    /// The highest certified block of the head's chain, as far as this node knows.
+    private var certified: Slot {
+        let known = coordinator?.newestCertificate?.slot ?? .genesis
+        let highest = replica.journal.highest?.slot ?? .genesis
+        return max(known, highest, replica.settled.slot)
+    }
+
     package func status() -> WireStatusResponse {
         var status = WireStatusResponse()
         status.network = data(genesis.network.digest.bytes)
@@ -134,6 +141,8 @@ package actor NodeCore {
         status.headHeight = replica.head.height.value
         status.settledHeight = replica.settled.height.value
         status.headHash = data(replica.head.hash.bytes)
+        status.certifiedHeight = certified.height.value
+        status.acceptedEnvelopes = UInt64(coordinator?.waiting ?? 0)
         return status
     }
 
@@ -216,9 +225,7 @@ package actor NodeCore {
             status.height = height.value
             status.outcomes = outcomes
         } else if let (block, outcomes) = replica.outcomes(of: envelope) {
-            let isCertified =
-                block.height < replica.head.height || coordinator?.newestCertificate != nil
-            status.stage = (isCertified ? Stage.certified : .ordered).rawValue
+            status.stage = (block.slot <= certified ? Stage.certified : .ordered).rawValue
             status.height = block.height.value
             status.outcomes = outcomes
         } else if coordinator?.holds(envelope) == true {
@@ -263,6 +270,7 @@ package actor NodeCore {
             throw BlockRefusal.badBlock(error)
         }
         let known = certificate.isEmpty ? nil : try? Certificate(strictly: certificate)
+        try requireOwnVotes(in: known)
         do {
             return try consider(block, certificate: known)
         } catch let refusal as BlockRefusal {
@@ -273,6 +281,23 @@ package actor NodeCore {
             }
             try noteRefused(bytes, refusal)
             throw refusal
+        }
+    }
+
+    /// Stops a voter whose ledger file is older than the last use of its vote key.
+    ///
+    /// A vote is in the journal before it leaves, so one that others hold and the journal lacks was
+    /// given by a copy of this home, or before it was restored.
+    private func requireOwnVotes(in certificate: Certificate?) throws {
+        guard let certificate, certificate.slot > replica.journal.lastVote ?? .genesis else {
+            return
+        }
+        for vote in certificate.votes where vote.voter == account {
+            guard
+                !keys.voteKeys.contains(where: {
+                    vote.isSigned(by: $0.verifyingKey, network: genesis.network)
+                })
+            else { throw ForgottenVote(slot: vote.slot) }
         }
     }
 
@@ -308,11 +333,16 @@ package actor NodeCore {
         guard var coordinator, coordinator.isInOffice(above: replica) else {
             throw HomeError.foreign("\(account) is not the coordinator")
         }
-        let envelope: Envelope
+        let sealed: SealedEnvelope
         do {
-            envelope = try Envelope(strictly: bytes, network: genesis.network)
+            sealed = try SealedEnvelope(strictly: bytes, network: genesis.network)
         } catch { throw AdmissionRefusal.malformed(error) }
-        if let receipt = try store.receipt(of: envelope.id), isOwn(receipt) { return receipt }
+        if let receipt = try store.receipt(of: sealed.id), isOwn(receipt) { return receipt }
+        try coordinator.admit(sealed, above: &replica)
+        let envelope: Envelope
+        do { envelope = try Envelope(opening: sealed) } catch {
+            throw AdmissionRefusal.malformed(error)
+        }
         try requireBlobs(of: envelope)
         try coordinator.admit(envelope, above: &replica)
         let receipt = try Receipt(
@@ -334,22 +364,6 @@ package actor NodeCore {
         }
     }
 
-    /// Refuses what names a blob that is not here: no voter could check such an update, and the
-    /// round would never close.
-    private func requireBlobs(of envelope: Envelope) throws {
-        for transaction in envelope.transactions {
-            let named: [Digest?] =
-                switch transaction.body {
-                case .updateSubmit(let body): [Digest(body.update), Digest(body.manifest)]
-                case .referenceOffer(let body): [Digest(body.records)]
-                default: []
-                }
-            for digest in named.compactMap({ $0 }) where !blobs.contains(digest) {
-                throw BlobError.missing(digest)
-            }
-        }
-    }
-
     /// Puts the coordinator's own transactions into the next block.
     ///
     /// - Returns: the id of the envelope, once its block is durable.
@@ -361,6 +375,7 @@ package actor NodeCore {
         guard size <= Envelope.maximumBytes - (256 << 10) else {
             throw AdmissionRefusal.malformed(.tooLarge(bytes: size))
         }
+        guard coordinator.hasRoom(for: transactions) else { throw AdmissionRefusal.poolFull }
         guard !isStopping else { throw Self.stopping }
         self.coordinator?.contribute(transactions)
         wake.yield()
@@ -446,6 +461,17 @@ package actor NodeCore {
         settled.finish()
         wake.finish()
         try store.close()
+    }
+}
+
+/// Others hold a vote of this node that its journal does not know.
+package struct ForgottenVote: Error, Hashable, CustomStringConvertible {
+    package let slot: Slot
+
+    package var description: String {
+        "others hold a vote of this node at \(slot) that its own journal lacks: the home is a copy, "
+            + "or was restored from a backup. Two journals under one vote key could vote twice. "
+            + "Run `tally site restore`, and have the others vote for its new key"
     }
 }
 

@@ -11,6 +11,8 @@ package struct KnownOffence: Sendable {
     package let offence: Offence
     package let evidence: Evidence
     package let isRecorded: Bool
+    /// Whether this node claimed it on the chain, where others must claim it as well.
+    package let isClaimed: Bool
     /// Whether another node, or an earlier run of this one, showed it.
     package let wasShown: Bool
 }
@@ -197,10 +199,12 @@ extension NodeCore {
     package func offences() throws -> [KnownOffence] {
         let state = SQLiteState(store)
         return try evidence.found.map { entry in
-            let key = StateKey(.evidence, entry.id.bytes)
+            let known = try state.value(at: StateKey(.evidence, entry.id.bytes))
+                .map { try WireEvidenceState(strictly: $0) }
             return KnownOffence(
                 id: entry.id, offence: entry.offence, evidence: entry.evidence,
-                isRecorded: try state.value(at: key) != nil,
+                isRecorded: known.map { $0.height > 0 } ?? false,
+                isClaimed: known?.claims.contains { $0.voter == account.text } ?? false,
                 wasShown: shownOffences.contains(entry.id))
         }
     }

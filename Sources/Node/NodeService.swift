@@ -5,6 +5,7 @@ import Foundation
 package import Ledger
 package import Logging
 import Messaging
+import Replay
 import ServiceLifecycle
 import Storage
 import Synchronization
@@ -160,7 +161,9 @@ private func start(
     let gateway = Gateway(
         core: core,
         blobs: BlobServer(
-            store: blobs, maximum: NodeLimits.blobBytes, receives: role == .coordinator,
+            store: blobs, limits: BlobLimits(blob: NodeLimits.blobBytes),
+            receives: role == .coordinator,
+            named: { Set(try namedBlobs(in: SQLiteState(store)).map(\.digest)) },
             failed: { failure.raise($0) }),
         reports: ReportDesk(
             Reporter(store: try LedgerStore.reading(at: home.ledger), blobs: blobs)),

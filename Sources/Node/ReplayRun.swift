@@ -103,7 +103,7 @@ package func replay(
     let blobs = home.blobs
     let training = try TrainingReplay(
         terms: audit.terms, state: audit.state, contentKey: try? home.contentKey()
-    ) { try readBlob($0, in: blobs) }
+    ) { try readBlob($0, in: blobs, upTo: $1) }
     var rounds: [ReplayReport.Round] = []
     let total = UInt64(training.roundCount)
     func note(_ round: ReplayedRound) {

@@ -78,7 +78,8 @@ package struct RoundChecker {
             entry.site = text
             if let update = round.updates.first(where: { $0.site == text }) {
                 do throws(UpdateFault) {
-                    let patients = try verified(update, site, round, &changes)
+                    let patients = try verified(
+                        update, site, round, sites: run.roster.count, &changes)
                     guard let digest = Digest(update.update) else { throw .refused("malformed") }
                     accepted.append(
                         AcceptedUpdate(
@@ -91,7 +92,9 @@ package struct RoundChecker {
                     switch error {
                     case .refused(let reason):
                         entry.answer = "refused"
-                        entry.reason = reason
+                        // A site chooses the names in its files, and the round must close.
+                        entry.reason = String(
+                            String.UnicodeScalarView(reason.unicodeScalars.prefix(200)))
                     case .unreadable(let fault): throw fault
                     }
                 }
@@ -122,7 +125,7 @@ package struct RoundChecker {
     ///
     /// - Returns: the patient of each verified record.
     private func verified(
-        _ update: WireUpdateState, _ site: AccountID, _ round: WireRoundState,
+        _ update: WireUpdateState, _ site: AccountID, _ round: WireRoundState, sites: Int,
         _ changes: inout ChangeSet
     ) throws(UpdateFault) -> [[UInt8]] {
         let manifest: WireManifest
@@ -132,13 +135,14 @@ package struct RoundChecker {
             guard let digest = Digest(update.manifest), let updateDigest = Digest(update.update),
                 let baseDigest = Digest(round.baseModel)
             else { throw UpdateFault.refused("names a malformed digest") }
-            delta = try blob(updateDigest)
-            base = try Safetensors(decoding: try blob(baseDigest)).parameters
-            let bytes = try blob(digest)
-            guard let decoded = try? WireManifest(strictly: bytes) else {
-                throw UpdateFault.refused("the manifest is malformed")
+            let baseBytes = try file(baseDigest)
+            base = try Safetensors(decoding: baseBytes).parameters
+            let bound = BlobBounds.update(base: UInt64(baseBytes.count))
+            guard let bytes = try blob(updateDigest, bound) else {
+                throw UpdateFault.refused("the update has more bytes than the model and 1 MiB")
             }
-            manifest = decoded
+            delta = bytes
+            manifest = try self.manifest(digest, of: update)
         } catch let fault as UpdateFault {
             throw fault
         } catch { throw .unreadable(error) }
@@ -146,9 +150,6 @@ package struct RoundChecker {
         do throws(UpdateRefusal) {
             _ = try screenedUpdate(delta, base: base, normBound: bound)
         } catch { throw .refused("\(error)") }
-        guard manifest.entries.count == Int(update.examples) else {
-            throw .refused("the manifest names another number of records than the update states")
-        }
         var patients: [[UInt8]] = []
         var last: ItemID?
         for entry in manifest.entries {
@@ -166,7 +167,31 @@ package struct RoundChecker {
                 patients.append(record.patient)
             } catch { throw .refused("record \(item) \(error.rawValue)") }
         }
+        let most = BlobBounds.patients(sites: sites)
+        guard Set(patients).count <= most else {
+            throw .refused("the manifest names records of more than \(most) patients")
+        }
         return patients
+    }
+
+    /// Reads the manifest of an update, whose length and entries are held to what the chain states.
+    private func manifest(_ digest: Digest, of update: WireUpdateState) throws -> WireManifest {
+        guard let bytes = try blob(digest, BlobBounds.manifest(examples: update.examples)) else {
+            throw UpdateFault.refused("the manifest is longer than the records stated can be")
+        }
+        guard BlobBounds.canHold(update.examples, in: bytes) else {
+            throw UpdateFault.refused(
+                "the manifest names another number of records than the update states")
+        }
+        guard let manifest = try? WireManifest(strictly: bytes) else {
+            throw UpdateFault.refused("the manifest is malformed")
+        }
+        return manifest
+    }
+
+    /// Reads a model that a quorum found or a run began with, or an update that was accepted.
+    private func file(_ digest: Digest) throws -> [UInt8] {
+        try blob(digest, .max) ?? []
     }
 
     /// Averages the accepted updates and values every coalition of sites.
@@ -203,7 +228,7 @@ package struct RoundChecker {
         guard let digest = Digest(run.initialModel) else {
             throw ReplayFault(place: "run \(run.number)", reason: "names a malformed model")
         }
-        return try Safetensors(decoding: try blob(digest)).parameters
+        return try Safetensors(decoding: try file(digest)).parameters
     }
 
     /// A coalition's model after the round before, rebuilt from the recorded updates if need be.
@@ -252,7 +277,7 @@ package struct RoundChecker {
         guard !own.isEmpty else { return model }
         var mean = WeightedMean(base: model)
         for update in own {
-            let delta = try Safetensors(decoding: try blob(update.digest)).parameters
+            let delta = try Safetensors(decoding: try file(update.digest)).parameters
             try mean.add(delta, weight: update.weight, from: update.site)
         }
         return try mean.result()

@@ -4,8 +4,11 @@ package import Ledger
 package import Training
 package import Wire
 
-/// Reads a blob by its digest; throws when it is missing or damaged.
-package typealias BlobSource = (Digest) throws -> [UInt8]
+/// Reads a blob of at most so many bytes by its digest.
+///
+/// Nil when it is longer: whoever made it decides nothing about a voter's memory. It throws when
+/// the blob is missing or damaged.
+package typealias BlobSource = (Digest, _ maximum: UInt64) throws -> [UInt8]?
 
 /// The trainer that an agreement names.
 ///
@@ -97,12 +100,15 @@ package func assembleReference(
     var refused: [AccountID: String] = [:]
     for offer in run.offers {
         guard let site = AccountID(offer.site), let digest = Digest(offer.records) else { continue }
-        let bytes = try blob(digest)
+        let bytes = try blob(digest, BlobBounds.reference(count: offer.count, agreement.training))
         do {
-            let records = try WireReferenceRecords(strictly: bytes).records
-            guard records.count == Int(offer.count) else {
+            guard let bytes else {
+                throw OfferRefusal(reason: "is longer than the records stated can be")
+            }
+            guard BlobBounds.canHold(offer.count, records: bytes) else {
                 throw OfferRefusal(reason: "holds another number of records than stated")
             }
+            let records = try WireReferenceRecords(strictly: bytes).records
             var last: ItemID?
             var own: [(item: ItemID, leaf: Digest, features: [Float], label: Bool)] = []
             for record in records {

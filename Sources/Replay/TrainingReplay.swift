@@ -75,9 +75,9 @@ package struct TrainingReplay {
         if let fault = changes.fault { throw fault }
         self.state = state
         self.contentKey = contentKey
-        self.blob = { digest in
+        self.blob = { digest, maximum in
             do {
-                return try blob(digest)
+                return try blob(digest, maximum)
             } catch {
                 throw ReplayFault(place: names[digest] ?? "a blob", reason: "is needed: \(error)")
             }
@@ -144,7 +144,7 @@ package struct TrainingReplay {
         for run in runs where run.state.closed > 0 {
             let reference = try self.reference(of: run)
             guard let digest = Digest(run.state.initialModel) else { continue }
-            var model = try Safetensors(decoding: try blob(digest)).parameters
+            var model = try Safetensors(decoding: try blob(digest, .max) ?? []).parameters
             for number in 1...run.state.closed {
                 model = try advanced(model, run, number, without: site)
                 let bytes = try Safetensors(model).encoded()
@@ -195,7 +195,7 @@ package struct TrainingReplay {
                     place: "round \(run.number).\(number)",
                     reason: "names an update that is absent")
             }
-            let delta = try Safetensors(decoding: try blob(digest)).parameters
+            let delta = try Safetensors(decoding: try blob(digest, .max) ?? []).parameters
             try mean.add(delta, weight: UInt64(entry.verified), from: account)
         }
         return mean.totalWeight > 0 ? try mean.result() : model
@@ -228,7 +228,7 @@ package struct TrainingReplay {
     ) -> ReplayedRound {
         var metrics = ModelMetrics.unknown
         if let reference, let round = try? round(run, number), let digest = Digest(round.model),
-            let bytes = try? blob(digest), let file = try? Safetensors(decoding: bytes)
+            let bytes = try? blob(digest, .max), let file = try? Safetensors(decoding: bytes)
         {
             metrics = (try? self.metrics(of: file.parameters, reference, run.trainer)) ?? .unknown
         }

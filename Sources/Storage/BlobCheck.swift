@@ -3,16 +3,25 @@ import Glibc
 
 /// Reads a blob of a folder that is only looked at; nothing is made there.
 ///
+/// - Parameters:
+///   - digest: the blob.
+///   - folder: of blobs.
+///   - maximum: the longest blob that the caller bears, in bytes.
+/// - Returns: nil when the blob is longer.
 /// - Throws: ``BlobError/missing(_:)``, or ``BlobError/damaged(_:)`` when its bytes no longer hash
 ///   to its name.
-package func readBlob(_ digest: Digest, in folder: String) throws -> [UInt8] {
+package func readBlob(
+    _ digest: Digest, in folder: String, upTo maximum: UInt64
+) throws -> [UInt8]? {
     let file: BlobFile
     do {
         file = try BlobFile("\(folder)/\(digest.hex)", O_RDONLY)
     } catch BlobError.system(_, _, ENOENT) {
         throw BlobError.missing(digest)
     }
-    let bytes = try file.read(at: 0, count: file.size())
+    let size = try file.size()
+    guard size <= maximum else { return nil }
+    let bytes = try file.read(at: 0, count: size)
     guard Digest.sha256(bytes) == digest else { throw BlobError.damaged(digest) }
     return bytes
 }
@@ -39,7 +48,7 @@ package func checkBlobs(
     do {
         // Transfers under way are no blobs yet, nor what a crash left of one.
         names = try folderEntries(in: folder).filter {
-            ![".", "..", "partial"].contains($0) && !$0.hasPrefix(".put.")
+            ![".", "..", "arrived", "partial"].contains($0) && !$0.hasPrefix(".put.")
         }.sorted()
     } catch BlobError.system(_, _, ENOENT) {
         return result

@@ -12,6 +12,8 @@ package enum BlobError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A piece that does not follow on what is there, or that goes beyond the blob's end.
     case outOfPlace(Digest, offset: UInt64, present: UInt64)
     case incomplete(Digest, present: UInt64, size: UInt64)
+    /// Its sender has more bytes here than it may that no transaction names.
+    case quotaExceeded(Digest, bytes: UInt64, maximum: UInt64)
     /// All bytes came and they are another blob's; they were deleted.
     case wrongContent(expected: Digest, found: Digest)
     /// The system refused an operation; `code` is its errno.
@@ -31,6 +33,9 @@ package enum BlobError: Error, Hashable, Sendable, CustomStringConvertible {
             "a piece of blob \(digest) at byte \(offset) does not fit; go on at byte \(present)"
         case .incomplete(let digest, let present, let size):
             "blob \(digest) has \(present) of \(size) bytes; go on at byte \(present)"
+        case .quotaExceeded(let digest, let bytes, let maximum):
+            "blob \(digest) of \(bytes) bytes is not taken: its sender may have \(maximum) bytes "
+                + "here that no transaction names; name what was sent before in transactions"
         case .wrongContent(let expected, let found):
             "the bytes sent as blob \(expected) are \(found); they were deleted, fetch it again"
         case .system(let operation, let path, let code):
@@ -38,6 +43,24 @@ package enum BlobError: Error, Hashable, Sendable, CustomStringConvertible {
                 + (code == ENOSPC || code == EDQUOT ? "; free space on that disk first" : "")
         }
     }
+}
+
+/// Whose transfer a blob arrives by: a member may send whatever bytes it likes, so nobody's transfer
+/// takes another's bytes.
+package struct BlobOwner: Hashable, Sendable {
+    /// This node itself, which fetches.
+    package static let node = Self(suffix: "")
+
+    fileprivate let name: String
+
+    /// - Parameter account: `role/name`, as CURVE vouches for it; no file name holds its slash.
+    package init(account: String) {
+        name = String(account.map { $0 == "/" ? "+" : $0 })
+    }
+
+    fileprivate init(suffix: String) { name = suffix }
+
+    fileprivate var suffix: String { name.isEmpty ? "" : ".\(name)" }
 }
 
 /// Files named by the SHA-256 of their content, in one folder.
@@ -103,6 +126,12 @@ package struct BlobStore: Sendable {
         return bytes
     }
 
+    /// The whole blob, if it is not longer than the caller bears; nil when it is.
+    package func read(_ digest: Digest, upTo maximum: UInt64) throws -> [UInt8]? {
+        if let size = size(of: digest), size > maximum { return nil }
+        return try read(digest)
+    }
+
     /// A part of a blob, for a transfer; the receiver checks the hash of the whole.
     ///
     /// - Parameters:
@@ -142,19 +171,22 @@ package struct BlobStore: Sendable {
     ///   - digest: the blob that is to come.
     ///   - size: its length in bytes, as the sender says.
     ///   - maximum: the longest blob the caller takes.
-    /// - Returns: the bytes that are here already, at which the sender goes on; all of them when
-    ///   the blob itself is here.
+    ///   - owner: whose transfer it is; nobody else adds to it.
+    /// - Returns: the bytes that are here already, at which the sender goes on; the blob's own size
+    ///   when it is here, whatever the sender says.
     /// - Throws: ``BlobError/tooLarge(_:bytes:maximum:)`` or a system error.
     package func beginPartial(
-        _ digest: Digest, size: UInt64, maximum: UInt64 = .max
+        _ digest: Digest, size: UInt64, maximum: UInt64 = .max, of owner: BlobOwner = .node
     ) throws -> UInt64 {
+        if let present = self.size(of: digest) { return present }
         guard size <= min(maximum, UInt64(Int64.max)) else {
             throw BlobError.tooLarge(digest, bytes: size, maximum: maximum)
         }
-        if let present = self.size(of: digest), present == size { return size }
-        if let begun = try partial(of: digest), begun.size != size { try removeFile(begun.path) }
+        if let begun = try partial(of: digest, owner), begun.size != size {
+            try removeFile(begun.path)
+        }
         let file = try BlobFile(
-            "\(partialFolder)/\(digest.hex).\(size)", O_RDWR | O_CREAT, mode: 0o600)
+            "\(partialFolder)/\(digest.hex).\(size)\(owner.suffix)", O_RDWR | O_CREAT, mode: 0o600)
         return try file.size()
     }
 
@@ -166,13 +198,14 @@ package struct BlobStore: Sendable {
     ///   - digest: the blob.
     ///   - offset: where the piece begins, at most the length present.
     ///   - bytes: the piece.
+    ///   - owner: whose transfer it is.
     /// - Returns: the length present now.
     /// - Throws: ``BlobError/notBegun(_:)``, ``BlobError/outOfPlace(_:offset:present:)`` for a
     ///   gap or a piece beyond the announced size, or a system error.
     package func appendPartial(
-        _ digest: Digest, offset: UInt64, _ bytes: [UInt8]
+        _ digest: Digest, offset: UInt64, _ bytes: [UInt8], of owner: BlobOwner = .node
     ) throws -> UInt64 {
-        guard let begun = try partial(of: digest) else {
+        guard let begun = try partial(of: digest, owner) else {
             if let size = size(of: digest) { return size }
             throw BlobError.notBegun(digest)
         }
@@ -196,10 +229,13 @@ package struct BlobStore: Sendable {
     ///   - digest: the blob.
     ///   - found: the digest of all bytes appended, when the caller hashed them as they came;
     ///     else the file is read for it.
+    ///   - owner: whose transfer it is; the transfers of others for the same blob are deleted.
     /// - Throws: ``BlobError/incomplete(_:present:size:)``; ``BlobError/wrongContent(expected:found:)``
     ///   after deleting bytes that are not this blob's; or a system error.
-    package func finishPartial(_ digest: Digest, found: Digest? = nil) throws {
-        guard let begun = try partial(of: digest) else {
+    package func finishPartial(
+        _ digest: Digest, found: Digest? = nil, of owner: BlobOwner = .node
+    ) throws {
+        guard let begun = try partial(of: digest, owner) else {
             guard contains(digest) else { throw BlobError.notBegun(digest) }
             return try synchroniseFolder(folder)
         }
@@ -221,12 +257,79 @@ package struct BlobStore: Sendable {
             throw error
         }
         try rename(begun.path, digest)
+        for other in try partials() where other.digest == digest { try removeFile(other.path) }
+    }
+
+    /// A transfer that is not complete.
+    package struct Partial: Hashable, Sendable {
+        package let digest: Digest
+        package let owner: BlobOwner
+        /// The length that the sender announced, in bytes.
+        package let size: UInt64
+        /// When it last grew, in nanoseconds since 1970.
+        package let grewAt: Int64
+        fileprivate let path: String
+    }
+
+    /// All transfers that are not complete, in no order.
+    package func partials() throws -> [Partial] {
+        try folderEntries(in: partialFolder).compactMap { name in
+            guard let (digest, size, owner) = Self.parts(of: name) else { return nil }
+            let path = "\(partialFolder)/\(name)"
+            var status = stat()
+            guard stat(path, &status) == 0 else { return nil }
+            let grewAt = Int64(status.st_mtim.tv_sec) &* 1_000_000_000
+            return Partial(
+                digest: digest, owner: owner, size: size,
+                grewAt: grewAt &+ Int64(status.st_mtim.tv_nsec), path: path)
+        }
+    }
+
+    /// Gives up a transfer; what came of it is deleted.
+    package func remove(_ partial: Partial) throws { try removeFile(partial.path) }
+
+    /// The parts of a transfer's name: `<digest>.<size>`, and `.<owner>` when it is a member's.
+    private static func parts(of name: String) -> (Digest, UInt64, BlobOwner)? {
+        let parts = name.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count >= 2, let digest = Digest(hex: String(parts[0])),
+            let size = UInt64(parts[1])
+        else { return nil }
+        return (digest, size, BlobOwner(suffix: parts.count == 3 ? String(parts[2]) : ""))
     }
 
     private func hash(of file: borrowing BlobFile) throws -> Digest {
         var hasher = SHA256()
         try file.forEachPiece(of: Self.pieceSize) { hasher.update($0) }
         return hasher.finalize()
+    }
+
+    // MARK: Who sent what
+
+    /// Notes that a blob came from a member, so that what nobody names counts against it.
+    ///
+    /// A note that a crash loses costs no more than one blob that is not counted.
+    package func note(_ digest: Digest, of owner: BlobOwner) throws {
+        try makeFolders("\(folder)/arrived")
+        _ = try BlobFile(
+            "\(folder)/arrived/\(digest.hex)\(owner.suffix)", O_WRONLY | O_CREAT, mode: 0o600)
+    }
+
+    /// The blobs that are noted as a member's, and their bytes; those that are gone have none.
+    package func noted(of owner: BlobOwner) throws -> [Digest: UInt64] {
+        let names: [String]
+        do { names = try folderEntries(in: "\(folder)/arrived") } catch BlobError.system(
+            _, _, ENOENT)
+        { return [:] }
+        var noted: [Digest: UInt64] = [:]
+        for name in names where name.dropFirst(64) == owner.suffix {
+            guard let digest = Digest(hex: String(name.prefix(64))) else { continue }
+            noted[digest] = size(of: digest) ?? 0
+        }
+        return noted
+    }
+
+    package func forgetNote(of digest: Digest, _ owner: BlobOwner) throws {
+        try removeFile("\(folder)/arrived/\(digest.hex)\(owner.suffix)")
     }
 
     /// Deletes the temporary files that a crash left; only for the one process that writes here.
@@ -259,11 +362,13 @@ package struct BlobStore: Sendable {
         }
     }
 
-    /// A transfer's file, whose name carries the announced size: `<digest>.<size>`.
-    private func partial(of digest: Digest) throws -> (path: String, size: UInt64)? {
+    /// A transfer's file, whose name carries the announced size.
+    private func partial(
+        of digest: Digest, _ owner: BlobOwner
+    ) throws -> (path: String, size: UInt64)? {
         for name in try folderEntries(in: partialFolder) where name.hasPrefix("\(digest.hex).") {
-            guard let size = UInt64(name.dropFirst(65)) else { continue }
-            return ("\(partialFolder)/\(name)", size)
+            guard let parts = Self.parts(of: name), parts.2 == owner else { continue }
+            return ("\(partialFolder)/\(name)", parts.1)
         }
         return nil
     }

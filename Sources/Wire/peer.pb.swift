@@ -578,6 +578,11 @@ package nonisolated struct WireStatusResponse: Sendable {
 
   package var headHash: Data = Data()
 
+  package var certifiedHeight: UInt64 = 0
+
+  /// accepted and in no block yet
+  package var acceptedEnvelopes: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2030,7 +2035,7 @@ nonisolated extension WireRequest: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}network\0\u{1}account\0\u{1}term\0\u{3}head_height\0\u{3}settled_height\0\u{3}head_hash\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}network\0\u{1}account\0\u{1}term\0\u{3}head_height\0\u{3}settled_height\0\u{3}head_hash\0\u{3}certified_height\0\u{3}accepted_envelopes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2044,6 +2049,8 @@ nonisolated extension WireStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.headHeight) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.settledHeight) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.headHash) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.certifiedHeight) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.acceptedEnvelopes) }()
       default: break
       }
     }
@@ -2068,6 +2075,12 @@ nonisolated extension WireStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.headHash.isEmpty {
       try visitor.visitSingularBytesField(value: self.headHash, fieldNumber: 6)
     }
+    if self.certifiedHeight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.certifiedHeight, fieldNumber: 7)
+    }
+    if self.acceptedEnvelopes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.acceptedEnvelopes, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2078,6 +2091,8 @@ nonisolated extension WireStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.headHeight != rhs.headHeight {return false}
     if lhs.settledHeight != rhs.settledHeight {return false}
     if lhs.headHash != rhs.headHash {return false}
+    if lhs.certifiedHeight != rhs.certifiedHeight {return false}
+    if lhs.acceptedEnvelopes != rhs.acceptedEnvelopes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

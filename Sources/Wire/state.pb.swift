@@ -616,9 +616,14 @@ package nonisolated struct WireEvidenceState: Sendable {
   /// the name of the kind, such as "two votes"
   package var offence: String = String()
 
+  /// the last one that was needed
   package var reporter: String = String()
 
+  /// 0: recorded by too few voters yet
   package var height: UInt64 = 0
+
+  /// of an invalid block: who re-executed the block of this hash
+  package var claims: [WireVoterWord] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1819,7 +1824,7 @@ nonisolated extension WireWindowState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireEvidenceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".EvidenceState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}offender\0\u{1}offence\0\u{1}reporter\0\u{1}height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}offender\0\u{1}offence\0\u{1}reporter\0\u{1}height\0\u{1}claims\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1831,6 +1836,7 @@ nonisolated extension WireEvidenceState: SwiftProtobuf.Message, SwiftProtobuf._M
       case 2: try { try decoder.decodeSingularStringField(value: &self.offence) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.reporter) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.height) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.claims) }()
       default: break
       }
     }
@@ -1849,6 +1855,9 @@ nonisolated extension WireEvidenceState: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.height != 0 {
       try visitor.visitSingularUInt64Field(value: self.height, fieldNumber: 4)
     }
+    if !self.claims.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.claims, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1857,6 +1866,7 @@ nonisolated extension WireEvidenceState: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.offence != rhs.offence {return false}
     if lhs.reporter != rhs.reporter {return false}
     if lhs.height != rhs.height {return false}
+    if lhs.claims != rhs.claims {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

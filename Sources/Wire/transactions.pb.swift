@@ -583,18 +583,49 @@ package nonisolated struct WireMemberRevoke: Sendable {
   package init() {}
 }
 
-/// An offence that proves itself.
+/// A block that the sender, a voter, re-executed and found invalid.
+package nonisolated struct WireInvalidBlockClaim: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// BlockHeader
+  package var header: Data = Data()
+
+  /// of the coordinator
+  package var signature: Data = Data()
+
+  /// of the coordinator
+  package var key: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// An offence that proves itself; or one that a quorum of voters must have found.
 package nonisolated struct WireEvidenceSubmit: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Evidence
+  /// Evidence; empty with a claim
   package var evidence: Data = Data()
+
+  package var invalidBlock: WireInvalidBlockClaim {
+    get {_invalidBlock ?? WireInvalidBlockClaim()}
+    set {_invalidBlock = newValue}
+  }
+  /// Returns true if `invalidBlock` has been explicitly set.
+  package var hasInvalidBlock: Bool {self._invalidBlock != nil}
+  /// Clears the value of `invalidBlock`. Subsequent reads from it will return its default value.
+  package mutating func clearInvalidBlock() {self._invalidBlock = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _invalidBlock: WireInvalidBlockClaim? = nil
 }
 
 package nonisolated struct WireTransaction: Sendable {
@@ -1839,9 +1870,49 @@ nonisolated extension WireMemberRevoke: SwiftProtobuf.Message, SwiftProtobuf._Me
   }
 }
 
+nonisolated extension WireInvalidBlockClaim: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".InvalidBlockClaim"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}signature\0\u{1}key\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.header) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.signature) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.header.isEmpty {
+      try visitor.visitSingularBytesField(value: self.header, fieldNumber: 1)
+    }
+    if !self.signature.isEmpty {
+      try visitor.visitSingularBytesField(value: self.signature, fieldNumber: 2)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireInvalidBlockClaim, rhs: WireInvalidBlockClaim) -> Bool {
+    if lhs.header != rhs.header {return false}
+    if lhs.signature != rhs.signature {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireEvidenceSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".EvidenceSubmit"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}evidence\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}evidence\0\u{3}invalid_block\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1850,20 +1921,29 @@ nonisolated extension WireEvidenceSubmit: SwiftProtobuf.Message, SwiftProtobuf._
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.evidence) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._invalidBlock) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.evidence.isEmpty {
       try visitor.visitSingularBytesField(value: self.evidence, fieldNumber: 1)
     }
+    try { if let v = self._invalidBlock {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireEvidenceSubmit, rhs: WireEvidenceSubmit) -> Bool {
     if lhs.evidence != rhs.evidence {return false}
+    if lhs._invalidBlock != rhs._invalidBlock {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

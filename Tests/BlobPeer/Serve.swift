@@ -26,7 +26,8 @@ struct Serve: AsyncParsableCommand {
             }
         }
         let store = try BlobStore(folder: peer.folder)
-        let blobs = BlobServer(store: store, maximum: maximum, receives: true)
+        let blobs = BlobServer(
+            store: store, limits: BlobLimits(blob: maximum), receives: true)
         let context = try peer.context()
         context.setAllowed([try peer.clientKey.publicKey: "site/client"])
         let server = try RequestServer(
@@ -55,8 +56,8 @@ private func answer(
     _ request: WireRequest.OneOf_Body, from blobs: BlobServer
 ) async -> WireResponse {
     switch request {
-    case .blobOffer(let offer): await blobs.answer(offer)
-    case .blobChunk(let chunk): await blobs.answer(chunk)
+    case .blobOffer(let offer): await blobs.answer(offer, from: "site/client")
+    case .blobChunk(let chunk): await blobs.answer(chunk, from: "site/client")
     case .blobRead(let read): await blobs.answer(read)
     default: WireResponse()
     }

@@ -175,6 +175,23 @@ struct AgreementFileTests {
         #expect(fault?.line == expected)
     }
 
+    @Test("aliases are read; so many that they could stand for a world are refused")
+    func aliases() throws {
+        let text = try lungNodulesAgreement()
+            .replacing("study: lung-nodules", with: "study: &name lung-nodules")
+            .replacing("- subtlety", with: "- *name")
+        let features = try readAgreement(text: text, file: "a.yaml").training.features
+        #expect(features.first == "lung-nodules")
+        // Stars are counted wherever they stand: nobody has to tell a comment from a text.
+        func stars(_ count: Int) -> String { text + "#" + String(repeating: " *a", count: count) }
+        #expect(throws: Never.self) { try readAgreement(text: stars(7) + " 2 * 3\n", file: "a") }
+        let fault = #expect(throws: InputFault.self) {
+            try readAgreement(text: stars(8), file: "a.yaml")
+        }
+        #expect(fault?.reason.contains("more than 8 aliases") == true)
+        #expect(fault?.line == text.split(separator: "\n", omittingEmptySubsequences: false).count)
+    }
+
     @Test("an empty file, and one that is no mapping", arguments: ["", "# nothing\n", "- a\n"])
     func shapeless(text: String) {
         #expect(throws: InputFault.self) { try readAgreement(text: text, file: "a.yaml") }

@@ -53,6 +53,12 @@ struct CSVRefusalTests {
         BadFile("blank line", "a,b\n\n1,2\n", line: 2, "is empty"),
         BadFile("binary", "a,b\n1,\u{0}\n", line: 2, "control character"),
         BadFile("lone carriage return", "a,b\n1\r,2\n", line: 2, "carriage return"),
+        BadFile(
+            "endless line", "a,b\n1,\(String(repeating: "2", count: 1 << 20))\n", line: 2,
+            "is longer than 1048576 bytes"),
+        BadFile(
+            "endless last line", "a,b\n1,\(String(repeating: ",", count: 1 << 20))", line: 2,
+            "is longer than 1048576 bytes"),
         BadFile("line separator", "a,b\n1,2\u{2028}3,4\n", line: 2, "control character"),
     ]
 

@@ -66,6 +66,14 @@ struct LabelFileTests {
         #expect(grades.classes == ["1", "2", "3", "4"])
     }
 
+    @Test("a line without end is refused before all its fields are taken apart")
+    func endlessLine() {
+        let commas = Self.head + "1,a,x\n" + String(repeating: ",", count: 2 << 20) + "\n"
+        #expect(
+            fault { _ = try table(commas) }
+                == "l.csv, line 3: is longer than 1048576 bytes; is it a CSV file?")
+    }
+
     @Test("whole numbers stand in their order, other names by their bytes")
     func order() throws {
         let numbers = try table("label,worker,task\r\n10,b,10\r\n9,\"a\"\"x\",9\r\n10,ä,10\r\n")

@@ -42,9 +42,10 @@ struct ReportTests {
         (
             .status, [],
             """
-            account coordinator headHeight items items.approved items.disputed items.open \
-            items.tooFew members members.annotator members.coordinator members.developer \
-            members.site network openPeriod quorum run run.closed run.planned run.run run.state \
+            acceptedEnvelopes account certifiedHeight coordinator items items.approved \
+            items.disputed items.open items.tooFew members members.annotator \
+            members.coordinator members.developer members.site network openPeriod orderedHeight \
+            quorum run run.closed run.planned run.run run.state \
             running settledHash settledHeight study term time transactions voters
             """
         ),

@@ -259,9 +259,29 @@ struct EffectsTests {
             fault([short], consortium, at: 6) == .expired(envelope: short.id, notAfter: 5))
     }
 
+    @Test("a sequence far above the last one is refused, so that a moment uses up few")
+    func sequenceStep() throws {
+        var consortium = try Consortium()
+        let last = consortium.sequence(of: Self.site)
+        let (furthest, beyond) = (last + largestSequenceStep, last + largestSequenceStep + 1)
+        let far = try consortium.envelope(
+            [.closeItem("east/1")], by: Self.site, sequence: furthest)
+        #expect(fault([far], consortium) == nil)
+        for sequence in [beyond, .max] {
+            let further = try consortium.envelope(
+                [.closeItem("east/1")], by: Self.site, sequence: sequence)
+            #expect(
+                fault([further], consortium)
+                    == .sequenceTooFar(Self.site, sequence: sequence, last: last))
+        }
+    }
+
     @Test("the last sequence there is can be used, and what follows is refused without a trap")
     func lastSequence() throws {
         var consortium = try Consortium()
+        var used = WireSequenceState()
+        used.last = .max - 1
+        consortium.corrupt(.sequences, Array(Self.site.text.utf8), used.encoded())
         let last = try consortium.envelope(
             [.closeItem("east/1")], by: Self.site, sequence: .max)
         #expect(fault([last], consortium) == nil)

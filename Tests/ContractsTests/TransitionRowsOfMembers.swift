@@ -22,6 +22,13 @@ private func newKeys(of account: AccountID) throws -> [UInt8] {
         transport: named("new transport key"), endpoint: "")
 }
 
+/// The site has enrolled that many readers.
+private func enrolled(_ readers: UInt64, _ consortium: inout Consortium, by site: AccountID) {
+    var count = WireSequenceState()
+    count.last = readers
+    consortium.corrupt(.sequences, Array("readers of \(site)".utf8), count.encoded())
+}
+
 extension TransitionTests {
     static let membershipRows = [
         TransitionRow(.notPermitted, "a reader enrols") {
@@ -79,6 +86,33 @@ extension TransitionTests {
             try $0.outcome(
                 .enrol(memberDocument(AccountID(.coordinator, "second"))),
                 by: Consortium.coordinator)
+        },
+        TransitionRow(.tooManyReaders, "a reader after a thousand, whose account exists") {
+            enrolled(readersPerOrganisation, &$0, by: east)
+            return try $0.outcome(.enrol(memberDocument(reader)), by: east)
+        },
+        TransitionRow(nil, "a developer after a thousand readers") {
+            enrolled(readersPerOrganisation, &$0, by: east)
+            return try $0.outcome(.enrol(memberDocument(AccountID(.developer, "new"))), by: east)
+        },
+        TransitionRow(nil, "a reader after a thousand of another site") {
+            enrolled(readersPerOrganisation, &$0, by: north)
+            return try $0.outcome(.enrol(memberDocument(newcomer)), by: east)
+        },
+        TransitionRow(nil, "the thousandth reader") {
+            enrolled(readersPerOrganisation - 1, &$0, by: east)
+            return try $0.outcome(.enrol(memberDocument(newcomer)), by: east)
+        },
+        TransitionRow(.tooManyReaders, "one more than the thousandth, after one has left") {
+            enrolled(readersPerOrganisation - 1, &$0, by: east)
+            try $0.applied([.enrol(memberDocument(newcomer))], by: east)
+            try $0.applied([.revoke(newcomer.text)], by: east)
+            return try $0.outcome(
+                .enrol(memberDocument(AccountID(.annotator, "east-8"))), by: east)
+        },
+        TransitionRow(.notCustodian, "another site's patient as a member") {
+            try $0.applied([.grant(patient)], by: north)
+            return try $0.outcome(.enrol(memberDocument(patientAccount(patient))), by: east)
         },
         TransitionRow(.memberExists, "the same document, by another site") {
             try $0.outcome(.enrol(memberDocument(reader)), by: north)
@@ -152,6 +186,18 @@ extension TransitionTests {
         TransitionRow(.notCustodian, "another's patient") {
             try $0.applied([.grant(patient)], by: north)
             return try $0.outcome(.grant(patient), by: east)
+        },
+        TransitionRow(.consentsExhausted, "a 257th change") { consortium in
+            for _ in 0..<intervalsPerPatient { try consortium.applied([.grant(patient)], by: east) }
+            return try consortium.outcome(.grant(patient), by: east)
+        },
+        TransitionRow(nil, "a 256th change") { consortium in
+            for _ in 1..<intervalsPerPatient { try consortium.applied([.grant(patient)], by: east) }
+            return try consortium.outcome(.grant(patient), by: east)
+        },
+        TransitionRow(nil, "a withdrawal after the last change") { consortium in
+            for _ in 0..<intervalsPerPatient { try consortium.applied([.grant(patient)], by: east) }
+            return try consortium.outcome(.withdraw(patient, [.training]), by: east)
         },
         TransitionRow(nil, "up to this very height") {
             try $0.outcome(.grant(patient, notAfter: 2), by: east, at: 2)

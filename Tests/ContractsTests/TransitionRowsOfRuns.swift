@@ -70,6 +70,11 @@ extension TransitionTests {
         TransitionRow(.notPermitted, "a site starts a run") {
             try $0.outcome(.startRun(9, from: short), by: east)
         },
+        TransitionRow(.notPermitted, "a developer whom the agreement does not list starts a run") {
+            let other = AccountID(.developer, "other")
+            try $0.applied([.enrol(memberDocument(other))], by: east)
+            return try $0.outcome(.startRun(9, from: short), by: other)
+        },
         TransitionRow(.malformedField, "a model of 31 bytes") {
             try started(&$0)
             return try $0.outcome(.startRun(9, from: short), by: developer)
@@ -100,6 +105,12 @@ extension TransitionTests {
         },
         TransitionRow(.notPermitted, "a site stops a run") {
             try $0.outcome(.stopRun(9), by: east)
+        },
+        TransitionRow(.notPermitted, "a developer whom the agreement does not list stops a run") {
+            let other = AccountID(.developer, "other")
+            try $0.applied([.enrol(memberDocument(other))], by: east)
+            try started(&$0)
+            return try $0.outcome(.stopRun(1), by: other)
         },
         TransitionRow(.noRun, "run 0 stops") { try $0.outcome(.stopRun(0), by: developer) },
         TransitionRow(.noRun, "run 1 stops before it starts") {

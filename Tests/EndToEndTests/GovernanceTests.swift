@@ -90,6 +90,27 @@ extension EndToEnd {
                 #expect(try await deployment.faults() == [])
             }
         }
+
+        @Test("a home that was put back from a copy does not vote; it says what to do")
+        func forgottenVotes() async throws {
+            try await withDeployment(.annotated) { deployment in
+                let copy = deployment.home("west") + "-copy"
+                try FileManager.default.copyItem(atPath: deployment.home("west"), toPath: copy)
+                try await deployment.startAll()
+                try await deployment.done(
+                    ["consent", "grant", "--patient", "since", "--purposes", "training"],
+                    in: "west")
+                let stopped = try await deployment.stop("west")
+                #expect(stopped.status == 0, "\(stopped)")
+                try FileManager.default.removeItem(atPath: deployment.home("west"))
+                try FileManager.default.moveItem(atPath: copy, toPath: deployment.home("west"))
+                let west = try deployment.launch("west")
+                let ended = try await west.ended()
+                #expect(ended.status == 1, "\(ended)")
+                #expect(west.log.contains("its own journal lacks"), "\(west.log)")
+                #expect(west.log.contains("tally site restore"), "\(west.log)")
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ import TestSupport
 import Wire
 
 /// A coordinator at the address and with the keys of the real one, which shows the first site one
-/// block, the second another of the same slot, and everybody else none.
+/// block, the second another of the same slot, and the third an invalid one.
 final class LyingCoordinator: Sendable {
     private let context: MessagingContext
     private let server: RequestServer
@@ -47,7 +47,7 @@ private struct Lie {
     /// Blocks by the hash of their parent, as everybody is shown them.
     private var known: [Digest: Block] = [:]
     private let head: Digest
-    /// Two children of the head.
+    /// Children of the head, by the site that is shown them.
     private let children: [String: Block]
 
     init(_ home: Home, _ keys: KeyRing, _ voters: [KeyRing]) throws {
@@ -75,11 +75,19 @@ private struct Lie {
         coordinator.contribute([.closeItem("north/none")])
         let now = UInt64(Date().timeIntervalSince1970 * 1_000)
         var children: [String: Block] = [:]
-        for (index, site) in Deployment.sites.prefix(2).enumerated() {
+        for (index, site) in Deployment.sites.enumerated() {
             var (coordinator, replica) = (coordinator, replica)
-            let block = try coordinator.propose(above: &replica, now: now + UInt64(index))
-            children["site/\(site)"] = try block.orThrow("a proposal")
+            children["site/\(site)"] = try coordinator.propose(
+                above: &replica, now: now + UInt64(index)
+            ).orThrow("a proposal")
         }
+        let third = "site/\(Deployment.sites[2])"
+        let valid = try children[third].orThrow("a third proposal")
+        var header = valid.header
+        header.effectsRoot = .zero
+        children[third] = try Block(
+            header: header, envelopes: valid.envelopes, parentCertificate: valid.parentCertificate,
+            opening: nil, network: store.genesis.network, key: keys.signing)
         self.children = children
     }
 

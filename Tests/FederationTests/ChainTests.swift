@@ -143,13 +143,58 @@ struct AdmissionTests {
         #expect(chain.coordinator.nextSequence(of: Consortium.north, above: chain.replica) == 8)
     }
 
-    @Test("the last sequence there is stops nobody but its signer")
+    @Test("an envelope under another's key is refused before its transactions are read")
+    func sealed() throws {
+        let chain = try MemoryChain()
+        func sealed(_ key: SigningKey) throws -> SealedEnvelope {
+            var header = WireEnvelopeHeader()
+            header.signer = Consortium.north.text
+            header.sequence = 1
+            header.notAfterHeight = .max
+            header.transactionCount = 1
+            let headerBytes = header.encoded()
+            var outer = WireEnvelope()
+            outer.header = data(headerBytes)
+            let network = chain.genesis.network
+            outer.signature = data(
+                try key.sign(payload(.envelope, network: network, headerBytes)).bytes)
+            outer.transactions = [data([0xff, 0xff])]
+            return try SealedEnvelope(strictly: outer.encoded(), network: network)
+        }
+        let own = try sealed(signingKey(of: Consortium.north))
+        let foreign = try sealed(signingKey(of: Consortium.east))
+        let coordinator = chain.coordinator
+        var replica = chain.replica
+        #expect(
+            refusal { try coordinator.admit(foreign, above: &replica) }?.code == "badSignature")
+        try coordinator.admit(own, above: &replica)
+        #expect(throws: EnvelopeFault.wrongRoot) { try Envelope(opening: own) }
+    }
+
+    @Test("the coordinator's own transactions never outgrow the envelope that signs them")
+    func ownRoom() throws {
+        var chain = try MemoryChain()
+        let small = [WireTransaction](repeating: .closeItem("east/1"), count: 19_000)
+        #expect(chain.coordinator.hasRoom(for: small))
+        chain.coordinator.contribute(small)
+        #expect(!chain.coordinator.hasRoom(for: [.closeItem("east/1")]))
+        #expect(try chain.run() > 0)
+        var large = WireTransaction()
+        large.roundClose.values = data([UInt8](repeating: 1, count: 700 << 10))
+        #expect(chain.coordinator.hasRoom(for: [large]))
+        chain.coordinator.contribute([large])
+        #expect(!chain.coordinator.hasRoom(for: [large]))
+        #expect(try chain.run() > 0)
+    }
+
+    @Test("a sequence far above the last one is refused, and the last of all stops nobody else")
     func lastSequence() throws {
         var chain = try MemoryChain()
-        try chain.submit(chain.envelope([grant()], by: Consortium.north, sequence: .max))
+        let far = try chain.envelope([grant()], by: Consortium.north, sequence: .max)
+        #expect(refusal { try chain.submit(far) }?.code == "sequenceTooFar")
+        try chain.submit(
+            chain.envelope([grant()], by: Consortium.north, sequence: largestSequenceStep))
         try chain.run()
-        let more = try chain.envelope([grant()], by: Consortium.north, sequence: .max)
-        #expect(refusal { try chain.submit(more) }?.code == "sequenceUsed")
         try chain.submit(chain.envelope([grant()], by: Consortium.east))
         #expect(try chain.run() > 0)
     }

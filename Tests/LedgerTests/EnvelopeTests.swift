@@ -63,6 +63,21 @@ struct EnvelopeTests {
 
     init() throws { example = try EnvelopeExample() }
 
+    @Test("20,000 transactions are admitted, and one more is refused before they are read")
+    func mostTransactions() throws {
+        let one = example.transactions[0].encoded()
+        func bytes(_ count: Int) throws -> [UInt8] {
+            try example.rewritten(transactions: [[UInt8]](repeating: one, count: count))
+        }
+        #expect(try example.fault(bytes(Envelope.maximumTransactions)) == nil)
+        let more = Envelope.maximumTransactions + 1
+        #expect(try example.fault(bytes(more)) == .tooMany(more))
+        let garbage = try example.rewritten(
+            header: { $0.transactionsRoot = data(Digest.zero.bytes) },
+            transactions: [[UInt8]](repeating: [0xff], count: more))
+        #expect(example.fault(garbage) == .tooMany(more))
+    }
+
     @Test("what was signed is what is read")
     func roundTrip() throws {
         let envelope = try example.envelope

@@ -60,12 +60,14 @@ final class RawPeer {
     let socket: RawSocket
 
     init(
-        _ endpoint: String, serverKey: [UInt8], key: TransportKey, routingID: String? = nil
+        _ endpoint: String, serverKey: [UInt8], key: TransportKey, routingID: String? = nil,
+        receiveQueue: Int32? = nil
     ) throws {
         context = ContextHandle(pointer: try #require(zmq_ctx_new()))
         socket = try RawSocket(context, kind: ZMQ_DEALER, name: endpoint)
         try socket.set(ZMQ_LINGER, 200)
         if let routingID { try socket.set(ZMQ_ROUTING_ID, bytes: Array(routingID.utf8)) }
+        if let receiveQueue { try socket.set(ZMQ_RCVHWM, receiveQueue) }
         try socket.secureAsClient(key, serverKey: serverKey)
         try socket.connect(endpoint)
     }

@@ -58,6 +58,23 @@ private func doneBytes(_ line: String) -> Int {
     line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? -1
 }
 
+extension BlobServer {
+    fileprivate init(store: BlobStore, maximum: UInt64, receives: Bool) {
+        self.init(store: store, limits: BlobLimits(blob: maximum), receives: receives)
+    }
+
+    fileprivate func answer(_ offer: WireBlobOffer) async -> WireResponse {
+        await answer(offer, from: "site/client")
+    }
+
+    fileprivate func answer(_ chunk: WireBlobChunk) async -> WireResponse {
+        await answer(chunk, from: "site/client")
+    }
+}
+
+/// Whose transfers the servers of these tests take.
+private let client = BlobOwner(account: "site/client")
+
 @Suite("Blob transfers between processes", .serialized, .timeLimit(.minutes(5)))
 struct BlobProcessTests {
     private static let size = 200_000_000
@@ -128,7 +145,8 @@ struct BlobProcessTests {
         let sender = try site.start("send", "here", ["--endpoint", full.endpoint, digest.hex])
         #expect(try await sender.ended().status == 1)
         #expect(sender.lines.last?.hasPrefix("failed diskFull could not write ") == true)
-        #expect(try site.store("there").beginPartial(digest, size: 20 << 20) == 9 << 20 | 4_321)
+        let arrived = try site.store("there").beginPartial(digest, size: 20 << 20, of: client)
+        #expect(arrived == 9 << 20 | 4_321)
         full.process.signal(SIGKILL)
         _ = try await full.process.ended()
 
@@ -400,9 +418,9 @@ struct BlobTransferTests {
         let there = try site.store("there")
         let back = try site.store("back")
         let digest = try here.put(bytes)
-        for store in [there, back] {
-            _ = try store.beginPartial(digest, size: 50_000)
-            _ = try store.appendPartial(digest, offset: 0, zeros)
+        for (store, owner) in [(there, client), (back, .node)] {
+            _ = try store.beginPartial(digest, size: 50_000, of: owner)
+            _ = try store.appendPartial(digest, offset: 0, zeros, of: owner)
         }
         let blobs = BlobServer(store: there, maximum: 1 << 20, receives: true)
         let link = try Link { await Self.answer($0, from: blobs) }

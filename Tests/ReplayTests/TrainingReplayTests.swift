@@ -67,7 +67,9 @@ import Wire
         let name = hexString(update.update)
         // Another site's update: a sound model of the same shape, but not what the name says.
         let other = try #require(try round(1, home).updates.last)
-        let bytes = try readBlob(#require(Digest(other.update)), in: home.home.blobs)
+        let digest = try #require(Digest(other.update))
+        let blob = try readBlob(digest, in: home.home.blobs, upTo: .max)
+        let bytes = try #require(blob)
         try Data(bytes).write(to: URL(filePath: "\(home.home.blobs)/\(name)"))
         let report = try replay(home: home.home)
         #expect(report.identical == false)
@@ -137,7 +139,7 @@ import Wire
         try TrainingReplay(
             terms: TermHistory(genesis: home.home.genesisDocument()), state: layered,
             contentKey: nil,
-            blob: { try readBlob($0, in: blobs) }
+            blob: { try readBlob($0, in: blobs, upTo: $1) }
         ).compare(models: &models) { rounds.append($0) }
         #expect(rounds.map(\.identical) == [true, false])
         let difference = try #require(rounds[1].difference)
@@ -158,7 +160,7 @@ import Wire
         try TrainingReplay(
             terms: TermHistory(genesis: home.home.genesisDocument()), state: state(of: home),
             contentKey: nil,
-            blob: { try readBlob($0, in: blobs) }
+            blob: { try readBlob($0, in: blobs, upTo: $1) }
         ).compare(models: &models) { rounds.append($0) }
         #expect(rounds.map(\.identical) == [true, true])
     }
@@ -173,7 +175,9 @@ import Wire
         let recordedRun = changes.run(1)
         let run = try #require(recordedRun)
         func values(_ name: some Collection<UInt8>) throws -> [Float] {
-            let bytes = try readBlob(#require(Digest(name)), in: home.home.blobs)
+            let digest = try #require(Digest(name))
+            let blob = try readBlob(digest, in: home.home.blobs, upTo: .max)
+            let bytes = try #require(blob)
             return try Safetensors(decoding: bytes).parameters.flat
         }
         var model = try values(run.initialModel)

@@ -163,7 +163,7 @@ extension StoredChain {
         let blobs = voters[0].blobs
         let reference = try assembleReference(
             run(), agreement: genesis.agreement, state: settled, contentKey: Self.contentKey,
-            blob: { try blobs.read($0) })
+            blob: { try blobs.read($0, upTo: $1) })
         for voter in Consortium.voters {
             try submit([.fix(1, reference.root.bytes, count: reference.count)], by: voter)
         }
@@ -189,10 +189,10 @@ extension StoredChain {
         let blobs = voters[0].blobs
         let reference = try assembleReference(
             run, agreement: genesis.agreement, state: settled, contentKey: Self.contentKey,
-            blob: { try blobs.read($0) })
+            blob: { try blobs.read($0, upTo: $1) })
         var models = CoalitionMemory()
         let result = try RoundChecker(
-            agreement: genesis.agreement, state: settled, blob: { try blobs.read($0) }
+            agreement: genesis.agreement, state: settled, blob: { try blobs.read($0, upTo: $1) }
         ).check(run, round: number, reference: reference.set, models: &models)
         _ = try share(result.model)
         for voter in Consortium.voters {

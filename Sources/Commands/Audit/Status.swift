@@ -1,4 +1,6 @@
 import ArgumentParser
+import Contracts
+import Cryptography
 import Ledger
 import Messaging
 import Node
@@ -7,34 +9,68 @@ import Wire
 extension Tally {
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show where a node's ledger stands, and whether its worker runs.",
-            discussion: "Example: tally status --home north")
+            abstract: "Show where a node's ledger stands, or how far an envelope has come.",
+            discussion: """
+                An envelope is accepted (the coordinator gave a receipt), ordered (it is in a block), \
+                certified (a quorum voted for the block) or settled (final; only then is money \
+                available).
 
+                Example: tally status --home north
+                Example: tally status --envelope 5f…c2 --home north
+                """)
+
+        @Option(help: "The id of an envelope, as commands print it with --format json.")
+        var envelope: String?
         @OptionGroup var options: ReadOptions
+
+        func validate() throws {
+            guard envelope.map({ Digest(hex: $0) != nil }) ?? true else {
+                throw ValidationError("an envelope's id has 64 hexadecimal digits")
+            }
+        }
 
         func run() async throws {
             let home = try options.home()
+            if let id = envelope.flatMap({ Digest(hex: $0) }) {
+                return try options.output.show(try await stage(of: id, home), \.text)
+            }
             var report = try await options.report(StatusReport.self, .status, [])
             report.account = try home.member().account.text
             if home.isNode {
-                report.running = false
-                if let live = try await liveStatus(home) {
-                    report.running = true
-                    report.headHeight = live
-                }
+                let live = try await asked(home) { try await $0.status() }
+                report.running = live != nil
+                report.orderedHeight = live?.headHeight
+                report.certifiedHeight = live?.certifiedHeight
+                report.acceptedEnvelopes = live?.acceptedEnvelopes
             }
             try options.output.show(report, statusText)
         }
 
-        /// The height of the worker's newest block; nil when it does not run.
-        private func liveStatus(_ home: Home) async throws -> UInt64? {
+        private func stage(of id: Digest, _ home: Home) async throws -> StageReport {
+            if home.isNode {
+                if let status = try await asked(home, { try await $0.status(of: id) }) {
+                    return StageReport(id, status)
+                }
+                throw CommandFault(
+                    "the worker of \(home.path) is not running; start it, or ask for a receipt of "
+                        + "what is settled with `tally receipt`")
+            }
+            return try await SiteLink.connected(from: home) { link in
+                StageReport(id, try await link.client.status(of: id))
+            }
+        }
+
+        /// What the home's worker answers; nil when it does not run.
+        private func asked<Answer>(
+            _ home: Home, _ ask: (RequestClient) async throws -> Answer
+        ) async throws -> Answer? {
             let context = try MessagingContext(logger: socketLogger())
             do {
                 let client = try RequestClient(context: context, localPath: home.socket)
-                let height = try await client.status().headHeight
+                let answer = try await ask(client)
                 await client.close()
                 await context.shutdown()
-                return height
+                return answer
             } catch {
                 await context.shutdown()
                 if case MessagingError.notRunning = error { return nil }
@@ -44,11 +80,43 @@ extension Tally {
     }
 }
 
+/// How far an envelope has come.
+struct StageReport: Codable {
+    let envelope: String
+    /// `unknown`, `accepted`, `ordered`, `certified` or `settled`.
+    let stage: String
+    @OrNull var height: UInt64?
+    /// Of its transactions, 0 where one was applied; once it is in a block.
+    let outcomes: [UInt32]
+
+    init(_ id: Digest, _ status: WireEnvelopeStatus) {
+        envelope = id.hex
+        stage = status.stage
+        outcomes = status.outcomes
+        height = status.height == 0 ? nil : status.height
+    }
+
+    var text: String {
+        let rejected = outcomes.filter { $0 != 0 }
+        let reasons = Set(rejected).sorted().map {
+            Rejection(rawValue: $0)?.description ?? "code \($0)"
+        }
+        return fields([
+            ("envelope", envelope), ("stage", stage), ("height", height.map { "\($0)" } ?? "-"),
+            ("applied", "\(outcomes.count - rejected.count)"),
+            (
+                "rejected",
+                "\(rejected.count)"
+                    + (reasons.isEmpty ? "" : ": " + reasons.joined(separator: "; "))
+            ),
+        ])
+    }
+}
+
 private func statusText(_ report: StatusReport) -> String {
     let members = report.members.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-    let worker = report.running.map { running in
-        running ? "running, newest block \(report.headHeight.map { "\($0)" } ?? "-")" : "stopped"
-    }
+    let worker = report.running.map { $0 ? "running" : "stopped" }
+    func height(_ height: UInt64?) -> String { height.map { "height \($0)" } ?? "-" }
     let run = report.run.map {
         "run \($0.run) \($0.state), \($0.closed) of \($0.planned) rounds closed"
     }
@@ -56,6 +124,8 @@ private func statusText(_ report: StatusReport) -> String {
     return fields([
         ("account", report.account ?? "-"), ("worker", worker ?? "-"),
         ("study", report.study), ("network", report.network),
+        ("accepted", report.acceptedEnvelopes.map { "\($0) envelopes wait" } ?? "-"),
+        ("ordered", height(report.orderedHeight)), ("certified", height(report.certifiedHeight)),
         ("settled", "height \(report.settledHeight), \(report.time)"),
         ("block", report.settledHash), ("transactions", "\(report.transactions)"),
         ("voters", "\(report.voters.joined(separator: ", ")) (quorum \(report.quorum))"),

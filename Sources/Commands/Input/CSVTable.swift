@@ -40,6 +40,7 @@ package struct CSVTable {
     ///   - columns: all that it must have, in any order, and no others.
     /// - Throws: ``InputFault`` with the line.
     package init(bytes: [UInt8], file: String, columns: [String]) throws {
+        try checkLineLengths(bytes, file: file)
         let text = try utf8Text(bytes, file: file)
         try Self.checkLines(text, file: file)
         let table = try Self.parse(text, file: file)

@@ -40,6 +40,7 @@ package struct FlatCSV {
         let start = position
         while true {
             let end = try readField()
+            guard position - start <= longestLine else { throw tooLongLine(line, file: file) }
             guard end == UInt8(ascii: ",") else { break }
         }
         guard fields.count > 1 || fields[0].upperBound > start else {

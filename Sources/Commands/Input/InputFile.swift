@@ -40,3 +40,24 @@ func utf8Text(_ bytes: [UInt8], file: String) throws -> String {
     }
     throw InputFault(file: file, line: line, reason: "is not UTF-8 text; save the file as UTF-8")
 }
+
+/// The longest line of a table, in bytes; the fields of a line are taken apart all at once.
+let longestLine = 1 << 20
+
+/// Refuses a table with a line that no table of ours has, before any of it is taken apart.
+func checkLineLengths(_ bytes: [UInt8], file: String) throws {
+    var (line, start) = (1, 0)
+    for (place, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") {
+        guard place - start <= longestLine else { break }
+        (line, start) = (line + 1, place + 1)
+    }
+    // The first line that is too long, or the last one.
+    let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+    guard end - start <= longestLine else { throw tooLongLine(line, file: file) }
+}
+
+func tooLongLine(_ line: Int, file: String) -> InputFault {
+    InputFault(
+        file: file, line: line,
+        reason: "is longer than \(longestLine) bytes; is it a CSV file?")
+}

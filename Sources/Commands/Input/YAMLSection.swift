@@ -18,6 +18,7 @@ struct YAMLSection {
     ///   - keys: all that it may have.
     /// - Throws: ``InputFault``.
     init(text: String, file: String, keys: [String]) throws {
+        try checkAliases(text, file: file)
         let node: Node?
         do {
             node = try Yams.compose(yaml: text)
@@ -159,6 +160,26 @@ struct YAMLSection {
             try YAMLSection(
                 node, place: "\(Self.path(place, key))[\(index)]", file: file, keys: keys)
         }
+    }
+}
+
+/// What an alias stands for may hold aliases of its own, and a key is compared with all of it: a
+/// few lines of them would keep the reader busy for years. So few cannot.
+private let mostAliases = 8
+
+/// Refuses a text with more stars that may begin an alias than an agreement needs.
+private func checkAliases(_ text: String, file: String) throws {
+    var (line, count, isAfterStar) = (1, 0, false)
+    for byte in text.utf8 {
+        if isAfterStar, byte > UInt8(ascii: " ") { count += 1 }
+        guard count <= mostAliases else {
+            throw InputFault(
+                file: file, line: line,
+                reason:
+                    "has more than \(mostAliases) aliases (*name); write out what they stand for")
+        }
+        isAfterStar = byte == UInt8(ascii: "*")
+        if byte == UInt8(ascii: "\n") { line += 1 }
     }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cryptography
 import Federation
+import Foundation
 import Ledger
 import Node
 import Storage
@@ -61,25 +62,74 @@ extension Tally {
     struct EvidenceList: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
-            abstract: "List the offences that the chain has recorded.",
-            discussion: "Example: tally evidence list --home north")
+            abstract: "List the offences that the chain has recorded, and files that it has not.",
+            discussion: """
+                A node keeps a file of every offence that it found or was told of, in HOME/evidence.
+
+                Example: tally evidence list --home north
+                """)
 
         @OptionGroup var options: ReadOptions
 
         func run() async throws {
             let home = try options.home()
             try home.requireNode(for: "listing offences")
-            try options.output.show(try reporter(home).offences()) { report in
+            let recorded = try reporter(home).offences()
+            let report = EvidenceListReport(
+                offences: recorded.offences,
+                unrecorded: try unrecorded(home, Set(recorded.offences.map(\.id))),
+                settledHeight: recorded.settledHeight)
+            try options.output.show(report) { report in
                 var table = Table("height", "offender", "offence", "reported by", "id")
                 for offence in report.offences {
                     table.add(
                         String(offence.height), offence.offender, offence.offence,
                         offence.reporter, "\(offence.id.prefix(12))…")
                 }
+                for file in report.unrecorded {
+                    table.add("-", file.offender, file.offence, "file only", file.file)
+                }
                 return table.text
             }
         }
+
+        /// Files of this home that convict, by its chain's keys, and are not on the chain.
+        private func unrecorded(
+            _ home: Home, _ recorded: Set<String>
+        ) throws -> [EvidenceListReport.File] {
+            guard home.exists(home.evidence) else { return [] }
+            let store = try LedgerStore.reading(at: home.ledger)
+            let keys = try knownKeys(of: store)
+            let names = try FileManager.default.contentsOfDirectory(atPath: home.evidence).sorted()
+            return try names.filter { $0.hasSuffix(".tally") }.compactMap { name in
+                let file = "\(home.evidence)/\(name)"
+                guard !recorded.contains(String(name.dropLast(6))) else { return nil }
+                let bytes = try proofFile(file, atMost: Evidence.maximumBytes)
+                guard let found = try? Evidence(strictly: bytes, network: store.genesis.network)
+                else { return nil }
+                let offence =
+                    found.kind == .invalidBlock
+                    ? "signed an invalid block: run `tally evidence check`"
+                    : (try? found.offence(keys: keys))?.description
+                return offence.map {
+                    EvidenceListReport.File(
+                        file: file, offender: found.offender.text, offence: $0)
+                }
+            }
+        }
     }
+}
+
+private struct EvidenceListReport: Codable {
+    struct File: Codable {
+        let file: String
+        let offender: String
+        let offence: String
+    }
+
+    let offences: [RecordedOffence]
+    let unrecorded: [File]
+    let settledHeight: UInt64
 }
 
 /// Whom evidence convicts, and of what.

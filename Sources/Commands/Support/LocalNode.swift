@@ -20,6 +20,8 @@ struct WriteReport: Codable {
     let rejected: [RejectedRow]
     /// False when the command was told not to wait.
     let settled: Bool
+    /// `accepted`, or `settled` when it was waited for.
+    let stage: String
     let settledHeight: UInt64
     let envelopes: [String]
 
@@ -169,7 +171,7 @@ func writeReport(
     guard wait, !ids.isEmpty else {
         return WriteReport(
             sent: max(places.count, ids.count), applied: 0, rejected: [], settled: ids.isEmpty,
-            settledHeight: 0,
+            stage: ids.isEmpty ? "settled" : "accepted", settledHeight: 0,
             envelopes: envelopes)
     }
     let outcomes = try await awaitSettlement(of: ids, via: client, limit: settlementLimit)
@@ -181,7 +183,7 @@ func writeReport(
     }
     return WriteReport(
         sent: places.count, applied: outcomes.applied, rejected: rejected, settled: true,
-        settledHeight: outcomes.height.value, envelopes: envelopes)
+        stage: "settled", settledHeight: outcomes.height.value, envelopes: envelopes)
 }
 
 extension FormatOptions {

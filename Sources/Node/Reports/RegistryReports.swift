@@ -36,10 +36,14 @@ package struct StatusReport: Codable, Sendable {
     package let openPeriod: UInt32
     package let items: ItemCounts
     @OrNull package var run: RunSummary?
-    /// Whose home it is, whether its worker runs, and its newest block; of a node's own home.
+    /// Whose home it is, and whether its worker runs; of a node's own home.
     @OrNull package var account: String?
     @OrNull package var running: Bool?
-    @OrNull package var headHeight: UInt64?
+    /// What a running worker knows above the settled block.
+    @OrNull package var orderedHeight: UInt64?
+    @OrNull package var certifiedHeight: UInt64?
+    /// Envelopes that this coordinator accepted and has not ordered yet.
+    @OrNull package var acceptedEnvelopes: UInt64?
 }
 
 package struct MemberEntry: Codable, Sendable {
@@ -108,7 +112,8 @@ extension Reporter {
                     RunSummary(
                         run: $0.number, state: stateName($0), planned: $0.rounds,
                         closed: $0.closed)
-                }, account: nil, running: nil, headHeight: nil)
+                }, account: nil, running: nil, orderedHeight: nil, certifiedHeight: nil,
+                acceptedEnvelopes: nil)
         }
     }
 

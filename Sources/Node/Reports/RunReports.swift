@@ -169,7 +169,7 @@ private struct LossCurve {
         }
         let assembled = try? assembleReference(
             run, agreement: view.agreement, state: SQLiteState(view.store), contentKey: nil,
-            blob: { try blobs.read($0) })
+            blob: { try blobs.read($0, upTo: $1) })
         let isFixed = assembled?.root.bytes == [UInt8](run.referenceRoot)
         reference = isFixed ? assembled?.set : nil
     }

@@ -9,7 +9,7 @@ import Wire
 package enum JournalPart: Sendable {
     /// Every row.
     case all
-    /// All that it signed; of what it accepted or heard, the rows that are whole.
+    /// All but the accepted envelopes and receipts that are not whole by themselves.
     case signed
 }
 
@@ -27,19 +27,15 @@ extension LedgerStore {
         let statuses = try old.wholeRows(of: .statuses)
         let proposals = try old.wholeRows(of: .proposals)
         let journal = try old.wholeRows(of: .journal)
-        let heard: [(LedgerTable, [[StoredValue]])] =
-            switch part {
-            case .all:
-                try [.decisions, .ballots, .accepted].map { ($0, try old.wholeRows(of: $0)) }
-            case .signed:
-                [(.accepted, try acceptedRows(of: old))]
-            }
+        let heard = try [.decisions, .ballots].map { ($0, try old.wholeRows(of: $0)) }
+        let accepted =
+            part == .all ? try old.wholeRows(of: .accepted) : try acceptedRows(of: old)
         let highest = try highestCertificate(journal)
         let pending = old.pendingBlocks
         try write { db in
             try db.execute(sql: "DELETE FROM accepted")
             for (table, rows) in [(LedgerTable.votes, votes), (.statuses, statuses)] + heard
-                + [(.proposals, proposals)]
+                + [(.accepted, accepted), (.proposals, proposals)]
             {
                 for row in rows { try Self.insert(row, into: table, db) }
             }

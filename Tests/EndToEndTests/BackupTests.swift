@@ -43,11 +43,16 @@ extension EndToEnd {
                 let waiting = try deployment.begin(
                     ["consent", "grant", "--patient", "waits", "--purposes", "training"],
                     in: "east")
+                // The block with the grant settles the one below its parent, and then nothing does.
                 let before = try await deployment.status(of: "east")
+                try await eventually("the grant is ordered") {
+                    try await deployment.status(of: "east").settledHeight > before.settledHeight
+                }
+                let ordered = try await deployment.status(of: "east")
                 try await Task.sleep(for: .seconds(3))
                 #expect(waiting.isRunning)
                 #expect(
-                    try await deployment.status(of: "east").settledHeight == before.settledHeight)
+                    try await deployment.status(of: "east").settledHash == ordered.settledHash)
                 try await deployment.start("north")
                 #expect(try await waiting.ended().status == 0)
 

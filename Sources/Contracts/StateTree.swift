@@ -74,7 +74,7 @@ package struct StateTree: Sendable {
     }
 }
 
-private let merkleRootOfNothing = Digest.sha256([UInt8]())
+let merkleRootOfNothing = Digest.sha256([UInt8]())
 
 /// The root over one bucket's entries, ascending by ``StateKey``.
 package func bucketRoot(_ entries: [StateEntry]) -> Digest { merkleRoot(entries.map(stateLeaf)) }

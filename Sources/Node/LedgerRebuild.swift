@@ -9,7 +9,8 @@ import Wire
 /// Builds a node's ledger anew beside the old file, by executing every block again.
 ///
 /// Blocks come from the old file as long as they are whole there, else from other nodes: it makes
-/// no difference, for each is checked as if a stranger had sent it. Nothing is voted for.
+/// no difference, for each is checked as if a stranger had sent it. A repair votes for nothing; a
+/// site that joined with a snapshot, and has signed nothing, keeps its votes as it had followed.
 actor LedgerRebuild {
     private let executor = QueueExecutor(label: "tally.repair")
     private let old: SalvagedLedger
@@ -24,16 +25,17 @@ actor LedgerRebuild {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     init(
-        at path: String, of genesis: Genesis, account: AccountID, from old: SalvagedLedger,
-        clock: @escaping @Sendable () -> UInt64
+        at path: String, of genesis: Genesis, account: AccountID, voteKeys: [SigningKey] = [],
+        from old: SalvagedLedger, clock: @escaping @Sendable () -> UInt64
     ) throws {
         self.old = old
         self.clock = clock
         target = old.highest
         store = try LedgerStore.create(at: path, genesis: genesis)
         replica = Replica(
-            genesis: genesis, account: account, voteKeys: [], journal: try store.journal(),
+            genesis: genesis, account: account, voteKeys: voteKeys, journal: try store.journal(),
             settled: try store.tip(), state: SQLiteState(store), tree: try store.stateTree())
+        for block in try store.pendingBlocks() { try replica.restore(block) }
     }
 
     var head: Tip { replica.head }
@@ -43,11 +45,20 @@ actor LedgerRebuild {
     /// What came later is left to the worker, which votes for it.
     var isComplete: Bool { target.map { replica.head.height >= $0 } ?? false }
 
+    /// Whether a block stands at a height, settled or above.
+    func holds(_ hash: Digest, at height: Height) throws -> Bool {
+        try store.hash(at: height) == hash || replica.block(hash) != nil
+    }
+
     /// Takes blocks of the old file as long as they follow on the head.
-    func takeOwnBlocks() throws {
+    ///
+    /// - Parameter pending: whether those above the settled ones, too, which may still be dropped.
+    /// - Throws: an error of the new file.
+    func takeOwnBlocks(pending: Bool = true) throws {
         while let block = old.block(at: replica.head.height.next), try take(block, nil) {
             ownBlocks += 1
         }
+        guard pending else { return }
         for block in old.pendingBlocks where try take(block, nil) { ownBlocks += 1 }
     }
 
@@ -89,6 +100,8 @@ actor LedgerRebuild {
     }
 
     func takeJournal(_ part: JournalPart) throws { try store.takeJournal(of: old, part) }
+
+    func takeHeard() throws { try store.takeHeard(of: old) }
 
     func dropJournal() throws {
         try store.dropJournal(

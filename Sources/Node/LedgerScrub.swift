@@ -32,11 +32,12 @@ struct LedgerScrub {
             throw DamagedLedger(place: "table genesis")
         }
         let settled = try checkTip()
+        let begin = file.snapshot?.height ?? .genesis
         guard let journal = file.journalColumns, journal[0].integer != nil,
             let highest = journal[1].bytes,
             highest.isEmpty || (try? Certificate(strictly: highest)) != nil
         else { throw DamagedLedger(place: "table journal") }
-        let first = settled.value - min(settled.value, Self.blocksAtStart)
+        let first = max(begin.value, settled.value - min(settled.value, Self.blocksAtStart))
         var walk = Walk(height: Height(first), hash: nil, log: nil)
         while walk.height < settled { try check(&walk) }
         if file.hashedBuckets == nil { throw DamagedLedger(place: "table buckets") }
@@ -53,6 +54,11 @@ struct LedgerScrub {
         let settled = try checkTip()
         var walk = Walk(
             height: .genesis, hash: genesis.network.digest, log: MerkleFrontier(), posting: 1)
+        if let snapshot = file.snapshot {
+            // The frontier is proven by the snapshot's header, which the next block's hash binds.
+            let log = try checkLog(of: snapshot)
+            walk = Walk(height: snapshot.height, hash: snapshot.hash, log: log, posting: 1)
+        }
         while walk.height < settled, goesOn() { try check(&walk) }
         for bucket in file.hashedBuckets ?? [] {
             guard goesOn() else { return }
@@ -76,12 +82,27 @@ struct LedgerScrub {
             throw DamagedLedger(place: "table tip, column logPeaks")
         }
         guard settled > 0 else { return .genesis }
+        if let snapshot = file.snapshot, snapshot.height.value == settled {
+            guard snapshot.hash == hash, try checkLog(of: snapshot) == log else {
+                throw DamagedLedger(place: "table tip: it is not the snapshot")
+            }
+            return snapshot.height
+        }
         guard let block = file.block(at: Height(settled)), block.hash == hash,
             tip[0] == StoredValue(block.slot.term.value),
             tip[3] == StoredValue(block.header.timeMilliseconds), block.header.logSize == size,
             block.header.logRoot == log.root
         else { throw DamagedLedger(place: "table tip: it is not block \(settled)") }
         return Height(settled)
+    }
+
+    /// The log at a snapshot, if its proof and its peaks are still there.
+    private func checkLog(of snapshot: StoredSnapshot) throws(DamagedLedger) -> MerkleFrontier {
+        do {
+            return try ProvenCheckpoint(
+                snapshot.proof, logPeaks: snapshot.logPeaks, genesis: genesis
+            ).log
+        } catch { throw DamagedLedger(place: "table snapshot: \(error)") }
     }
 
     // MARK: blocks

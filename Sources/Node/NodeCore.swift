@@ -14,6 +14,8 @@ package import Wire
 package actor NodeCore {
     package let genesis: Genesis
     package let account: AccountID
+    /// Whether the ledger began with a snapshot whose history is not complete.
+    package nonisolated let isPartial: Bool
     /// Something settled since it was last looked at.
     package nonisolated let settlements: AsyncStream<Height>
     /// The coordinator may have something to propose.
@@ -75,10 +77,13 @@ package actor NodeCore {
         self.clock = clock
         self.genesis = genesis
         account = keys.account
+        isPartial = try store.snapshot() != nil
         (settlements, settled) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         (wakeUps, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         var replica = Replica(
-            genesis: genesis, account: keys.account, voteKeys: keys.voteKeys,
+            genesis: genesis, account: keys.account,
+            // Not before the history shows which votes its key has given.
+            voteKeys: isPartial ? [] : keys.voteKeys,
             journal: try store.journal(), settled: try store.tip(), state: SQLiteState(store),
             tree: try store.stateTree())
         for block in try store.pendingBlocks() { try replica.restore(block) }
@@ -288,7 +293,7 @@ package actor NodeCore {
     ///
     /// A vote is in the journal before it leaves, so one that others hold and the journal lacks was
     /// given by a copy of this home, or before it was restored.
-    private func requireOwnVotes(in certificate: Certificate?) throws {
+    func requireOwnVotes(in certificate: Certificate?) throws {
         guard let certificate, certificate.slot > replica.journal.lastVote ?? .genesis else {
             return
         }

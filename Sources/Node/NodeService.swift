@@ -40,6 +40,8 @@ struct RunningNode {
     let server: RequestServer
     let links: PeerLinks
     let gateway: Gateway
+    /// At a site that may begin with a snapshot.
+    let joining: SnapshotJoin?
     let failure: Failure
     let logger: Logger
 }
@@ -86,6 +88,8 @@ package func runNode(
         case .newKeys:
             logger.info("new keys for this node were decided on; starting with them")
         case .damage(let error): damage = error
+        case .swap(.snapshot): try swapSnapshotIn(home)
+        case .swap(.history): try await completeHistory(home, passphrase: passphrase)
         }
         signals = await stopSignals()
     }
@@ -167,6 +171,7 @@ private func start(
             failed: { failure.raise($0) }),
         reports: ReportDesk(
             Reporter(store: try LedgerStore.reading(at: home.ledger), blobs: blobs)),
+        snapshots: SnapshotDesk(try LedgerStore.reading(at: home.ledger)),
         uplink: uplink,
         submitter: Submitter(keys: keys, network: genesis.network, sink: uplink),
         desk: desk, failure: failure, logger: logger)
@@ -187,13 +192,16 @@ private func start(
         metadata: ["settled": "\(tip.height)", "endpoint": "\(endpoint)"])
     return RunningNode(
         home: home, lock: lock, keys: keys, core: core, blobs: blobs, worker: worker,
-        context: context, server: server, links: links, gateway: gateway, failure: failure,
-        logger: logger)
+        context: context, server: server, links: links, gateway: gateway,
+        joining: role == .site
+            ? SnapshotJoin(home: home, genesis: genesis, logger: logger) : nil,
+        failure: failure, logger: logger)
 }
 
 /// Why a node stopped.
 private enum Ending {
     case signal, newKeys
+    case swap(LedgerSwap)
     case damage(any Error)
 }
 
@@ -204,12 +212,13 @@ private func run(
     defer { withExtendedLifetime(signals) {} }
     let restart = Failure()
     var services: [any Service] = [
-        SyncService(node: node), ExchangeService(node: node),
+        SyncService(node: node, swap: restart), ExchangeService(node: node),
         DutyService(node: node, restart: restart), EvidenceService(node: node),
         ScrubService(node: node, damage: restart),
         FailureService(failure: node.failure), FailureService(failure: restart),
         ReleaseService(core: node.core), SignalService(signals: signals),
     ]
+    if node.core.isPartial { services.append(HistoryService(node: node, swap: restart)) }
     var hints: HintPublisher?
     if node.keys.account.role == .coordinator {
         let publisher = try HintPublisher(
@@ -234,6 +243,7 @@ private func run(
     await node.context.shutdown()
     try? FileManager.default.removeItem(atPath: node.home.socket)
     if outcome is NewKeys { return .newKeys }
+    if let swap = outcome as? LedgerSwap { return .swap(swap) }
     if let outcome { throw outcome }
     node.logger.info("\(node.keys.account) has stopped")
     return .signal

@@ -17,6 +17,8 @@ package struct AuditProgress: Hashable, Sendable {
 /// What `tally verify` found.
 package struct VerificationReport: Codable, Hashable, Sendable {
     package let sound: Bool
+    /// The history is not complete: what is here was not executed from genesis yet.
+    package let partial: Bool
     /// Of the newest settled block that was checked.
     package let height: UInt64
     /// Settled transactions that were checked.
@@ -49,14 +51,39 @@ package func verify(
     let path = home.ledger
     var counts = VerifiedCounts()
     guard home.exists(path) else { throw StorageError.missing(path: path) }
+    if let report = verifyPartial(home, progress) { return report }
     var audited = Findings()
     let named = auditLedger(at: path, of: home, &audited, &counts, progress)
     if let named { verifyBlobs(home, named.blobs, named.account, &audited, &counts, progress) }
     return VerificationReport(
-        sound: audited.isEmpty, height: counts.height, transactions: counts.transactions,
+        sound: audited.isEmpty, partial: false, height: counts.height,
+        transactions: counts.transactions,
         envelopes: counts.envelopes, postings: counts.postings, stateEntries: counts.stateEntries,
         blobs: counts.blobs, blobsElsewhere: counts.blobsElsewhere, findings: audited.list,
         findingCount: audited.count)
+}
+
+/// The report on a ledger that began with a snapshot; nil when its history is complete.
+private func verifyPartial(
+    _ home: Home, _ progress: (AuditProgress) -> Void
+) -> VerificationReport? {
+    guard let genesis = try? home.genesisDocument() else { return nil }
+    let file = SalvagedLedger(path: home.ledger, network: genesis.network)
+    defer { file.close() }
+    guard let snapshot = file.snapshot else { return nil }
+    var findings = Findings()
+    var counts = VerifiedCounts()
+    for fault in structureFaults(of: home.ledger) {
+        findings.add("ledger.sqlite, \(fault.place)", fault.reason)
+    }
+    let audit = auditPartial(snapshot, in: file, genesis: genesis)
+    findings.add(audit.findings)
+    verifyBlobs(home, [], nil, &findings, &counts, progress)
+    return VerificationReport(
+        sound: findings.isEmpty, partial: true, height: audit.height,
+        transactions: audit.transactions, envelopes: 0, postings: 0, stateEntries: 0,
+        blobs: counts.blobs, blobsElsewhere: counts.blobsElsewhere, findings: findings.list,
+        findingCount: findings.count)
 }
 
 /// Checks a ledger file alone, which may be another one than the home's own.

@@ -70,6 +70,24 @@ extension LedgerStore {
         }
     }
 
+    /// Takes over what an earlier file of this node, which has signed nothing, was told.
+    ///
+    /// - Throws: ``TableFault`` or ``StorageError`` when a part of it is not whole.
+    package func takeHeard(of old: SalvagedLedger) throws {
+        let heard = try [.decisions, .ballots, .accepted].map { ($0, try old.wholeRows(of: $0)) }
+        try write { db in
+            for (table, rows) in heard {
+                try db.execute(sql: "DELETE FROM \(table.rawValue)")
+                for row in rows { try Self.insert(row, into: table, db) }
+            }
+            try db.execute(
+                sql: """
+                    UPDATE accepted SET envelope = NULL WHERE envelope IS NOT NULL
+                    AND hash IN (SELECT hash FROM envelopes)
+                    """)
+        }
+    }
+
     /// An accepted envelope is kept until it is settled.
     private static func settleAccepted(_ db: Database) throws {
         try db.execute(

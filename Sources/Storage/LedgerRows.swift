@@ -38,6 +38,7 @@ package enum LedgerTable: String, CaseIterable, Sendable {
     case genesis, blocks, envelopes, effects
     case votes, journal, statuses, decisions, ballots, pending, proposals, accepted
     case state, buckets, tip, postings
+    case checkpoints, undo, snapshot, history
 
     package var columns: [String] {
         switch self {
@@ -65,6 +66,10 @@ package enum LedgerTable: String, CaseIterable, Sendable {
                 "id", "logIndex", "height", "debit", "credit", "microtokens", "rule",
                 "availableFrom",
             ]
+        case .checkpoints: ["height", "logPeaks"]
+        case .undo: ["bucket", "kind", "key", "height", "value"]
+        case .snapshot: ["id", "height", "hash", "proof", "logPeaks", "nextBucket"]
+        case .history: ["height", "block"]
         }
     }
 
@@ -72,6 +77,7 @@ package enum LedgerTable: String, CaseIterable, Sendable {
         switch self {
         case .votes, .state, .statuses, .ballots, .proposals: 2
         case .pending: 3
+        case .undo: 4
         default: 1
         }
     }

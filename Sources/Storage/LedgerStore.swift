@@ -10,6 +10,8 @@ package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     case foreignNetwork(path: String)
     case damaged(path: String, place: String)
     case failedWrite(path: String, reason: String)
+    /// It began with a snapshot, and its history is not complete.
+    case partial(path: String)
 
     package var description: String {
         switch self {
@@ -20,6 +22,9 @@ package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
         case .foreignNetwork(let path): "the ledger \(path) belongs to another network"
         case .damaged(let path, let place):
             "\(path) is damaged at \(place); run `tally repair`"
+        case .partial(let path):
+            "\(path) is partial: older blocks are still being fetched; run this again when "
+                + "`tally status` says that the history is complete"
         case .failedWrite(let path, let reason):
             "\(path) cannot be written: \(reason). Nothing acknowledged is lost; make "
                 + "room or mend the disk, then start again"
@@ -95,6 +100,7 @@ package final class LedgerStore: Sendable {
         }
         do {
             let queue = try open(path, readOnly: readOnly)
+            if !readOnly { try Schema.migrator.migrate(queue) }
             guard
                 let document = try queue.read({ db in
                     try Data.fetchOne(db, sql: "SELECT document FROM genesis")

@@ -63,8 +63,32 @@ package final class SalvagedLedger: Sendable {
         return number.flatMap { UInt64(exactly: $0) }.map { Height($0) }
     }
 
+    /// The snapshot that a partial ledger began with; nil in a whole one, or when it is damaged.
+    package var snapshot: StoredSnapshot? { read { try $0.snapshot() } }
+
+    /// Height of the lowest block of the history that is here; nil when none is.
+    package var lowestHistory: Height? {
+        let number = read { db in
+            try Row.fetchOne(db, sql: "SELECT min(height) FROM history")
+                .flatMap { StoredValue($0[0] as DatabaseValue).integer }
+        }
+        return number.flatMap { UInt64(exactly: $0) }.flatMap { $0 > 0 ? Height($0) : nil }
+    }
+
     /// A settled block; nil when it is not there whole.
-    package func block(at height: Height) -> Block? {
+    package func block(at height: Height) -> Block? { settledBlock(height) ?? historic(height) }
+
+    private func historic(_ height: Height) -> Block? {
+        guard let number = Int64(exactly: height.value) else { return nil }
+        let bytes = read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT block FROM history WHERE height = ?", arguments: [number]
+            ).flatMap { StoredValue($0[0] as DatabaseValue).bytes }
+        }
+        return bytes.flatMap { try? Block(strictly: $0, network: network) }
+    }
+
+    private func settledBlock(_ height: Height) -> Block? {
         guard let number = Int64(exactly: height.value) else { return nil }
         let wire: WireBlock? = read { db in
             guard

@@ -18,6 +18,8 @@ import Wire
 struct HistoryService: Service {
     private static let poll = Duration.milliseconds(500)
     private static let patience = Duration.seconds(10)
+    /// Before a history is fetched again that did not execute.
+    private static let retry = Duration.seconds(30)
 
     let node: RunningNode
     /// Told when the new file is there.
@@ -26,11 +28,9 @@ struct HistoryService: Service {
     func run() async throws {
         try await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                if try await fetch() {
-                    try await execute()
-                    break
-                }
-                try await Task.sleep(for: Self.poll)
+                let isComplete = try await fetch()
+                if isComplete, try await execute() { break }
+                try await Task.sleep(for: isComplete ? Self.retry : Self.poll)
             }
         }
         try? await gracefulShutdown()
@@ -62,7 +62,9 @@ struct HistoryService: Service {
     }
 
     /// Executes every settled block again; what settles meanwhile is left to ``completeHistory``.
-    private func execute() async throws {
+    ///
+    /// - Returns: whether the whole history was executed.
+    private func execute() async throws -> Bool {
         let files = RepairFiles(home: node.home)
         try files.begin()
         let old = SalvagedLedger(path: node.home.ledger, network: node.core.genesis.network)
@@ -73,12 +75,14 @@ struct HistoryService: Service {
             try await rebuild.takeOwnBlocks(pending: false)
             let head = await rebuild.head.height
             try await rebuild.close()
+            guard !Task.isCancelled else { return false }
             let snapshot = try await node.core.snapshot()
             if let snapshot, head < snapshot.height {
                 node.logger.error(
                     "a block of the history breaks a rule; fetching it again",
                     metadata: ["height": "\(head.next)"])
-                return try await node.core.dropHistory(upTo: head.next)
+                try await node.core.dropHistory(upTo: head.next)
+                return false
             }
         } catch {
             try? await rebuild.close()
@@ -86,13 +90,14 @@ struct HistoryService: Service {
         }
         node.logger.notice("the history is complete, and executed from genesis")
         swap.raise(LedgerSwap.history)
+        return true
     }
 }
 
 extension NodeCore {
     /// Whether nothing was executed or signed here, so that a snapshot may take this ledger's place.
     func isEmpty() throws -> Bool {
-        replica.head == Tip(genesis: genesis) && replica.journal == Journal(term: .genesis)
+        replica.head.height == .genesis && replica.journal == Journal(term: .genesis)
     }
 
     func snapshot() throws -> StoredSnapshot? { try store.snapshot() }

@@ -55,7 +55,9 @@ actor LedgerRebuild {
     /// - Parameter pending: whether those above the settled ones, too, which may still be dropped.
     /// - Throws: an error of the new file.
     func takeOwnBlocks(pending: Bool = true) throws {
-        while let block = old.block(at: replica.head.height.next), try take(block, nil) {
+        while !Task.isCancelled, let block = old.block(at: replica.head.height.next),
+            try take(block, nil)
+        {
             ownBlocks += 1
         }
         guard pending else { return }
@@ -99,7 +101,7 @@ actor LedgerRebuild {
         try store.listedMember(account).map { [UInt8]($0.signingKey) }
     }
 
-    func takeJournal(_ part: JournalPart) throws { try store.takeJournal(of: old, part) }
+    func takeJournal() throws { try store.takeJournal(of: old) }
 
     func takeHeard() throws { try store.takeHeard(of: old) }
 

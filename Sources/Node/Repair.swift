@@ -123,15 +123,12 @@ private func settleJournal(
 ) async throws -> String? {
     var reason = lostLog
     if reason == nil {
-        for part in [JournalPart.all, .signed] {
-            do {
-                try await rebuild.dropJournal()
-                try await rebuild.takeJournal(part)
-                let findings = ledgerFindings(at: files.new, of: home)
-                guard let first = findings.list.first else { return nil }
-                reason = "\(first)"
-            } catch let fault as TableFault { reason = "\(fault)" }
-        }
+        do {
+            try await rebuild.takeJournal()
+            let findings = ledgerFindings(at: files.new, of: home)
+            guard let first = findings.list.first else { return nil }
+            reason = "\(first)"
+        } catch let fault as TableFault { reason = "\(fault)" }
     }
     logger.error(
         "what this node signed is not whole: its voting key is given up",

@@ -139,7 +139,7 @@ private struct VerifiedCounts {
 
 private func structureFaults(of path: String) -> [TableFault] {
     do {
-        return try LedgerRows.snapshot(of: path) { $0.structureFaults() }
+        return try LedgerRows.snapshot(of: path) { $0.structureFaults() + $0.checkpointFaults() }
     } catch {
         return [TableFault(place: "file", reason: "\(error)")]
     }

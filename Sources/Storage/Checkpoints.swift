@@ -13,7 +13,7 @@ extension LedgerStore {
     /// Bytes of one answer after which no more is added.
     private static let answerBytes = 1 << 20
     /// Buckets that are read at once.
-    private static let stride = 64
+    fileprivate static let stride = 64
     /// Buckets that one answer brings at most.
     private static let answerBuckets = 1 << 12
 
@@ -71,15 +71,7 @@ extension LedgerStore {
 
     /// The roots of all buckets at a checkpoint, ascending; nil when it is not held any more.
     package func bucketRoots(at checkpoint: Height) throws -> [Digest]? {
-        var roots: [Digest] = []
-        while roots.count < BucketRoots.count {
-            let range = roots.count..<roots.count + Self.stride
-            guard let buckets = try read({ try $0.state(at: checkpoint, in: range) }) else {
-                return nil
-            }
-            roots += buckets.map(bucketRoot)
-        }
-        return roots
+        try read { try $0.bucketRoots(at: checkpoint) }
     }
 
     /// Whole buckets of the state at a checkpoint, as many as an answer holds.
@@ -170,6 +162,17 @@ extension Database {
         return entries.map { bucket in
             bucket.sorted { $0.key < $1.key }.map { StateEntry($0.key, $0.value) }
         }
+    }
+
+    /// The roots of all buckets at a checkpoint, ascending; nil when it is not held.
+    func bucketRoots(at checkpoint: Height) throws -> [Digest]? {
+        var roots: [Digest] = []
+        while roots.count < BucketRoots.count {
+            let range = roots.count..<roots.count + LedgerStore.stride
+            guard let buckets = try state(at: checkpoint, in: range) else { return nil }
+            roots += buckets.map(bucketRoot)
+        }
+        return roots
     }
 
     private func place(of row: Row) throws -> (bucket: Int, key: StateKey) {

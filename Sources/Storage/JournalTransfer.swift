@@ -5,31 +5,21 @@ import GRDB
 package import Ledger
 import Wire
 
-/// How much of what a node signed and accepted is taken over into a rebuilt ledger.
-package enum JournalPart: Sendable {
-    /// Every row.
-    case all
-    /// All but the accepted envelopes and receipts that are not whole by themselves.
-    case signed
-}
-
 extension LedgerStore {
     /// Takes over the journal of an earlier file of this node, all of it or nothing.
     ///
-    /// No peer has it: a voter that lost one row of it could sign twice.
+    /// No peer has it: a voter that lost one row of it could sign twice. Only accepted envelopes and
+    /// receipts are taken row by row, for they are whole by themselves.
     ///
-    /// - Parameters:
-    ///   - old: the earlier file.
-    ///   - part: how much.
+    /// - Parameter old: the earlier file.
     /// - Throws: ``TableFault`` or ``StorageError`` when a part of it is not whole.
-    package func takeJournal(of old: SalvagedLedger, _ part: JournalPart) throws {
+    package func takeJournal(of old: SalvagedLedger) throws {
         let votes = try old.wholeRows(of: .votes)
         let statuses = try old.wholeRows(of: .statuses)
         let proposals = try old.wholeRows(of: .proposals)
         let journal = try old.wholeRows(of: .journal)
         let heard = try [.decisions, .ballots].map { ($0, try old.wholeRows(of: $0)) }
-        let accepted =
-            part == .all ? try old.wholeRows(of: .accepted) : try acceptedRows(of: old)
+        let (accepted, isWhole) = try acceptedRows(of: old)
         let highest = try highestCertificate(journal)
         let pending = old.pendingBlocks
         try write { db in
@@ -60,7 +50,7 @@ extension LedgerStore {
                 sql: "DELETE FROM proposals WHERE height <= (SELECT height FROM tip)")
             try Self.settleAccepted(db)
             // A receipt that is lost is promised no more; the envelope is on the chain all the same.
-            if part == .signed {
+            if !isWhole {
                 try db.execute(
                     sql: """
                         INSERT OR IGNORE INTO accepted (hash, receipt, envelope)
@@ -109,7 +99,7 @@ extension LedgerStore {
     package func dropJournal(
         of old: SalvagedLedger, keeping blocks: [Block], highest: Certificate?
     ) throws {
-        let accepted = try acceptedRows(of: old)
+        let (accepted, _) = try acceptedRows(of: old)
         try write { db in
             try db.execute(
                 sql: "UPDATE journal SET term = 0, highest = ?",
@@ -135,10 +125,17 @@ extension LedgerStore {
 
     /// Rows that are whole by themselves: receipts signed by a coordinator of this chain, envelopes
     /// that decode.
-    private func acceptedRows(of old: SalvagedLedger) throws -> [[StoredValue]] {
-        let keys = try terms().terms.map(\.coordinatorKey)
-        let rows = (try? old.wholeRows(of: .accepted)) ?? []
-        return rows.filter { row in
+    ///
+    /// - Returns: the rows, and whether they are all that there were.
+    private func acceptedRows(
+        of old: SalvagedLedger
+    ) throws -> (rows: [[StoredValue]], isWhole: Bool) {
+        let decided = ((try? old.wholeRows(of: .decisions)) ?? []).compactMap { row in
+            try? Decision(strictly: row[2].bytes ?? [], network: genesis.network).coordinatorKey
+        }
+        let keys = try terms().terms.map(\.coordinatorKey) + decided
+        guard let stored = try? old.wholeRows(of: .accepted) else { return ([], false) }
+        let rows = stored.filter { row in
             guard let hash = row[1].bytes, let receipt = row[2].bytes else { return false }
             let isPromise =
                 (try? WireReceipt(strictly: receipt)).map { wire in
@@ -152,6 +149,7 @@ extension LedgerStore {
             let envelope = try? Envelope(strictly: bytes, network: genesis.network)
             return envelope?.id.bytes == hash
         }
+        return (rows, rows.count == stored.count)
     }
 
     /// The higher of the certificate in an earlier journal and the one that this file knows.

@@ -1,5 +1,9 @@
+import Contracts
+import Cryptography
 import Foundation
 import GRDB
+import Ledger
+import Wire
 
 /// A value as SQLite holds it, whatever the schema says it should be.
 package enum StoredValue: Hashable, Sendable {
@@ -172,6 +176,24 @@ package struct LedgerRows {
             }
         }
         return faults
+    }
+
+    /// What is wrong with the values kept of the state at the checkpoints that are handed out.
+    package func checkpointFaults() -> [TableFault] {
+        do {
+            return try Int64.fetchAll(db, sql: "SELECT height FROM checkpoints").compactMap {
+                let height = Height(UInt64(clamping: $0))
+                let header = try Row.fetchOne(
+                    db, sql: "SELECT header FROM blocks WHERE height = ?", arguments: [$0]
+                ).flatMap { StoredValue($0[0] as DatabaseValue).bytes }
+                let stated = header.flatMap { try? WireBlockHeader(strictly: $0) }?.stateRoot
+                let root = try db.bucketRoots(at: height).map { BucketRoots.stateRoot(of: $0) }
+                guard let root, stated != data(root.bytes) else { return nil }
+                return TableFault(
+                    place: "table undo",
+                    reason: "with it, the state at checkpoint \(height) has another root")
+            }
+        } catch { return [TableFault(place: "table undo", reason: "\(error)")] }
     }
 
     /// Compares tables, indexes, triggers and migrations with those of a file made just now.

@@ -26,14 +26,19 @@ struct HistoryService: Service {
     let swap: Failure
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                let isComplete = try await fetch()
-                if isComplete, try await execute() { break }
-                try await Task.sleep(for: isComplete ? Self.retry : Self.poll)
-            }
-        }
+        do {
+            try await cancelWhenGracefulShutdown { try await complete() }
+        } catch is CancellationError {}
+        // A service that ends would end the others with it.
         try? await gracefulShutdown()
+    }
+
+    private func complete() async throws {
+        while !Task.isCancelled {
+            let isComplete = try await fetch()
+            if isComplete, try await execute() { return }
+            try await Task.sleep(for: isComplete ? Self.retry : Self.poll)
+        }
     }
 
     /// Asks one node after the other.

@@ -28,7 +28,9 @@ enum LedgerSwap: Error {
 /// to its state root, every bucket to its root, and at last the file's own tables to the state root.
 /// What was checked stays through a crash and a change of peers.
 actor SnapshotJoin {
-    /// For an answer.
+    /// For an offer, which a node may have to compute first; it is there when asked for again.
+    private static let offerPatience = Duration.seconds(3)
+    /// For any other answer.
     private static let patience = Duration.seconds(10)
 
     private let executor = QueueExecutor(label: "tally.joining")
@@ -71,7 +73,8 @@ actor SnapshotJoin {
     private func fetch(from client: RequestClient) async throws -> Bool {
         var request = WireRequest()
         request.snapshot = WireSnapshotRequest()
-        guard case .snapshot(let offer) = try await client.ask(request, timeout: Self.patience)
+        guard
+            case .snapshot(let offer) = try await client.ask(request, timeout: Self.offerPatience)
         else { throw UnexpectedAnswer(request: "snapshot") }
         guard !offer.proof.isEmpty else { return false }
         let checkpoint = try ProvenCheckpoint(

@@ -38,6 +38,7 @@ package struct Tally: AsyncParsableCommand {
                 name: "Money:", subcommands: [Balance.self, Statement.self, Supply.self]),
             CommandGroup(
                 name: "Models:", subcommands: [Rounds.self, Lineage.self, Model.self]),
+            CommandGroup(name: "Care of a node:", subcommands: [Backup.self, Repair.self]),
             CommandGroup(
                 name: "Audit:",
                 subcommands: [

@@ -59,7 +59,7 @@ package struct StateTree: Sendable {
         _ entries: (UInt16) throws(StateFault) -> [StateEntry]
     ) throws(StateFault) -> [UInt16] {
         let changed = dirty.sorted()
-        for bucket in changed { set(bucket, merkleRoot(try entries(bucket).map(stateLeaf))) }
+        for bucket in changed { set(bucket, bucketRoot(try entries(bucket))) }
         dirty = []
         return changed
     }
@@ -74,7 +74,10 @@ package struct StateTree: Sendable {
     }
 }
 
-private let merkleRootOfNothing = Digest.sha256([UInt8]())
+let merkleRootOfNothing = Digest.sha256([UInt8]())
+
+/// The root over one bucket's entries, ascending by ``StateKey``.
+package func bucketRoot(_ entries: [StateEntry]) -> Digest { merkleRoot(entries.map(stateLeaf)) }
 
 /// Table ‖ u64be(key length) ‖ key ‖ value, hashed as a leaf.
 private func stateLeaf(_ entry: StateEntry) -> Digest {

@@ -12,6 +12,7 @@ package enum ProofFault: Error, Hashable, Sendable, CustomStringConvertible {
     case badHeader(Slot, String)
     case badCertificate(VoteFault)
     case notSettled
+    case noCheckpoint(Height)
     case badTransaction(String)
 
     package var description: String {
@@ -26,6 +27,7 @@ package enum ProofFault: Error, Hashable, Sendable, CustomStringConvertible {
         case .badCertificate(let fault): "the certificate of the last header: \(fault)"
         case .notSettled:
             "the last header has no parent of its own term in the proof, so it settles nothing"
+        case .noCheckpoint(let height): "block \(height) states no root of the state"
         case .badTransaction(let reason): "the transaction: \(reason)"
         }
     }
@@ -75,6 +77,19 @@ package struct SettlementProof: Hashable, Sendable {
     /// - Returns: what is settled.
     /// - Throws: the first thing that does not hold.
     package func check(genesis: Genesis) throws(ProofFault) -> SettledBlock {
+        let (block, _) = try provenBlock(genesis: genesis)
+        return SettledBlock(
+            slot: block.slot, hash: block.hash, timeMilliseconds: block.header.timeMilliseconds,
+            transaction: wire.hasTransaction
+                ? try settled(wire.transaction, in: block, network: genesis.network) : nil)
+    }
+
+    /// Checks that the first of the headers is settled.
+    ///
+    /// - Returns: its block, and the terms up to the last header.
+    func provenBlock(
+        genesis: Genesis
+    ) throws(ProofFault) -> (block: SignedHeader, terms: TermHistory) {
         let network = genesis.network
         guard [UInt8](wire.network) == network.digest.bytes else { throw .foreignNetwork }
         var chain = ProvenTerms(genesis: genesis)
@@ -96,10 +111,7 @@ package struct SettlementProof: Hashable, Sendable {
         do {
             try certificate.verify(by: sets, network: network)
         } catch { throw .badCertificate(error) }
-        return SettledBlock(
-            slot: block.slot, hash: block.hash, timeMilliseconds: block.header.timeMilliseconds,
-            transaction: wire.hasTransaction
-                ? try settled(wire.transaction, in: block, network: network) : nil)
+        return (block, chain.history)
     }
 
     private func headers(_ network: NetworkID) throws(ProofFault) -> [SignedHeader] {

@@ -68,6 +68,8 @@ actor BlobReader {
 
     init(_ store: BlobStore) { self.store = store }
 
+    func all() throws -> [Digest] { try store.all() }
+
     func size(of digest: Digest) throws -> UInt64 {
         guard let size = store.size(of: digest) else { throw BlobError.missing(digest) }
         return size
@@ -121,6 +123,8 @@ actor BlobWriter {
     init(_ store: BlobStore) { self.store = store }
 
     func contains(_ digest: Digest) -> Bool { store.contains(digest) }
+
+    func discardDamaged(_ digest: Digest) throws { try store.discardDamaged(digest) }
 
     func begin(_ digest: Digest, size: UInt64, maximum: UInt64) throws -> UInt64 {
         let present = try store.beginPartial(digest, size: size, maximum: maximum)

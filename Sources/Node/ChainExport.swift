@@ -17,6 +17,7 @@ package import Storage
 package func exportChain(
     of store: LedgerStore, to path: String, progress: (AuditProgress) -> Void = { _ in }
 ) throws -> (height: UInt64, settled: UInt64) {
+    try store.requireHistory()
     let temporary = path + ".partial"
     guard FileManager.default.createFile(atPath: temporary, contents: nil) else {
         throw CocoaError(.fileWriteNoPermission, userInfo: [NSFilePathErrorKey: path])

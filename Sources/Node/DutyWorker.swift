@@ -321,6 +321,9 @@ actor DutyWorker {
         complete = (run, closed)
     }
 
+    /// Has blobs of the chain looked for again, since one of them is gone.
+    func lookAgain() { complete = nil }
+
     /// Uploads to the coordinator, which every voter can fetch from.
     private func send(_ digest: Digest) async throws {
         guard !links.isCoordinator else { return }

@@ -39,6 +39,7 @@ func knownKeys(of store: LedgerStore, _ terms: TermHistory) throws -> KnownKeys 
 package func brokenRule(
     by suspect: SuspectBlock, in store: LedgerStore, progress: (AuditProgress) -> Void = { _ in }
 ) throws -> BlockRefusal {
+    try store.requireHistory()
     let network = store.genesis.network
     var audit = ChainAudit(genesis: store.genesis)
     var walk = TermWalk(genesis: store.genesis)

@@ -15,9 +15,11 @@ extension ThrowingTaskGroup<Void, any Error> {
     }
 }
 
-/// Whether an error ends the node: its own ledger cannot be read or written, or forgot a vote.
+/// Whether an error ends the node: its own ledger cannot be read or written, is damaged, or
+/// forgot a vote.
 func isFatal(_ error: any Error) -> Bool {
-    error is StorageError || error is StateFault || error is ForgottenVote
+    error is StorageError || error is StateFault || error is DamagedLedger
+        || error is ForgottenVote
 }
 
 /// Proposes blocks when they are due and announces them.
@@ -55,6 +57,8 @@ struct SyncService: Service {
     static let patience = Duration.seconds(3)
 
     let node: RunningNode
+    /// Told when a snapshot is to take the place of an empty ledger.
+    let swap: Failure
     var core: NodeCore { node.core }
     var links: PeerLinks { node.links }
     var logger: Logger { node.logger }
@@ -88,6 +92,11 @@ struct SyncService: Service {
     private func follow() async throws {
         for (account, client) in links.others {
             do {
+                if let joining = node.joining, try await core.isEmpty(),
+                    try await joining.fetch(from: account, client)
+                {
+                    return swap.raise(LedgerSwap.snapshot)
+                }
                 try await fetchMissing(from: client)
                 try await takeBlocks(from: client, isCoordinator: client === links.coordinator)
                 links.answered(account)
@@ -95,6 +104,10 @@ struct SyncService: Service {
             } catch let refusal as BlockRefusal {
                 logger.error(
                     "refusing a block",
+                    metadata: ["from": "\(account)", "reason": "\(refusal)"])
+            } catch let refusal as SnapshotRefusal {
+                logger.error(
+                    "refusing a snapshot",
                     metadata: ["from": "\(account)", "reason": "\(refusal)"])
             } catch is CancellationError {
                 return

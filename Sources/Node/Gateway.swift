@@ -12,6 +12,7 @@ struct Gateway: Sendable {
     let core: NodeCore
     let blobs: BlobServer
     let reports: ReportDesk
+    let snapshots: SnapshotDesk
     let uplink: Uplink
     let submitter: Submitter
     let desk: PatientDesk?
@@ -75,7 +76,8 @@ struct Gateway: Sendable {
         guard case .member(let text) = peer else { return }
         switch request {
         case .status, .submit, .envelopeStatus, .nextSequence, .query: return
-        case .nextBlock, .block, .vote, .exchange, .evidence, .blobOffer, .blobChunk, .blobRead:
+        case .nextBlock, .block, .vote, .exchange, .evidence, .blobOffer, .blobChunk, .blobRead,
+            .snapshot, .bucketRoots, .stateChunk, .history:
             guard AccountID(text)?.role?.votes == true else { throw Refusal.notPermitted(text) }
         case .consent, .records, .contribute, .runStart, .runStop, .patient, .ballot:
             throw Refusal.notPermitted(text)
@@ -118,6 +120,13 @@ struct Gateway: Sendable {
             let answer = try await reports.answer(body.report, body.arguments, asker: asker)
             response.report.json = data(answer.json)
             response.report.proof = data(answer.proof)
+        case .snapshot: response.snapshot = try await snapshots.offer()
+        case .bucketRoots(let body): response.bucketRoots = await snapshots.bucketRoots(body)
+        case .stateChunk(let body): response.stateChunk = try await snapshots.stateChunk(body)
+        case .history(let body):
+            guard let hash = Digest(body.hash) else { throw Refusal.malformed }
+            response.history = try await snapshots.history(
+                downFrom: Height(body.height), hash: hash)
         default: try await respondLocally(to: request, &response)
         }
         return response

@@ -2,6 +2,7 @@ package import Cryptography
 import Foundation
 import Glibc
 package import Ledger
+import Storage
 
 /// What is wrong with a node's folder, and what to do.
 package enum HomeError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -36,6 +37,13 @@ package struct KeyRing: Sendable {
     package let transport: TransportKey
     /// The signing key of the other set, during a change of keys.
     package let next: SigningKey?
+    /// Keys that are given up: they neither vote nor propose.
+    package let retired: Set<VerifyingKey>
+
+    /// The keys that a coordinator may propose with, the present one first.
+    package var proposing: [SigningKey] {
+        [signing, next].compactMap { $0 }.filter { !retired.contains($0.verifyingKey) }
+    }
 }
 
 /// A member's folder: `keys/`, `genesis.tally`, and on a node `ledger.sqlite` and `blobs/`.
@@ -75,6 +83,11 @@ package struct Home: Sendable {
     /// Writes a file whole or not at all; a secret one has mode 0600 from its first byte.
     package func write(_ bytes: [UInt8], to file: String, secret: Bool) throws {
         guard !exists(file) else { throw HomeError.exists(file: file) }
+        try replace(file, with: bytes, secret: secret)
+    }
+
+    /// Writes a file whole or not at all, in the place of the one that is there.
+    func replace(_ file: String, with bytes: [UInt8], secret: Bool = true) throws {
         let temporary = file + ".new"
         func failure() -> HomeError {
             HomeError.unwritable(file: file, reason: String(cString: strerror(errno)))
@@ -89,6 +102,8 @@ package struct Home: Sendable {
             unlink(temporary)
             throw error
         }
+        let folder = URL(filePath: file).deletingLastPathComponent().path(percentEncoded: false)
+        try synchroniseFolder(folder)
     }
 
     package func read(_ file: String, remedy: String) throws -> [UInt8] {
@@ -203,7 +218,10 @@ package struct Home: Sendable {
             account: own.account, signing: signing, vote: vote, transport: transport.publicKey,
             endpoint: own.endpoint)
         // The old key goes first: whatever happens then, it never votes again.
-        try FileManager.default.removeItem(atPath: keys + "/vote.pem")
+        try retireKeys()
+        if exists(keys + "/vote.pem") {
+            try FileManager.default.removeItem(atPath: keys + "/vote.pem")
+        }
         try write(
             Array(try vote.pem(passphrase: passphrase).utf8), to: keys + "/vote.pem", secret: true)
         try FileManager.default.removeItem(atPath: document)
@@ -243,7 +261,7 @@ package struct Home: Sendable {
         return KeyRing(
             account: chosen.account, signing: chosen.signing,
             voteKeys: chosen.voteKeys + other.voteKeys.filter { !known.contains($0.verifyingKey) },
-            transport: chosen.transport, next: other.signing)
+            transport: chosen.transport, next: other.signing, retired: chosen.retired)
     }
 
     private func keySet(
@@ -255,14 +273,16 @@ package struct Home: Sendable {
         }
         let signing = try SigningKey(pem: pem("sign"), passphrase: passphrase)
         let transport = try TransportKey(pem: pem("transport"), passphrase: passphrase)
+        let retired = try retiredKeys()
         let vote =
             member.voteKey == nil ? nil : try SigningKey(pem: pem("vote"), passphrase: passphrase)
         guard signing.verifyingKey == member.signingKey, transport.publicKey == member.transportKey,
             vote?.verifyingKey == member.voteKey
         else { throw HomeError.foreign("the keys in \(folder) are not those of \(member.account)") }
         return KeyRing(
-            account: member.account, signing: signing, voteKeys: vote.map { [$0] } ?? [],
-            transport: transport, next: nil)
+            account: member.account, signing: signing,
+            voteKeys: [vote].compactMap { $0 }.filter { !retired.contains($0.verifyingKey) },
+            transport: transport, next: nil, retired: retired)
     }
 
     package var nextKeys: String { keys + "/next" }

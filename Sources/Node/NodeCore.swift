@@ -14,6 +14,8 @@ package import Wire
 package actor NodeCore {
     package let genesis: Genesis
     package let account: AccountID
+    /// Whether the ledger began with a snapshot whose history is not complete.
+    package nonisolated let isPartial: Bool
     /// Something settled since it was last looked at.
     package nonisolated let settlements: AsyncStream<Height>
     /// The coordinator may have something to propose.
@@ -42,6 +44,8 @@ package actor NodeCore {
     var ignoredOffences: Set<Digest> = []
     var ignoredSince: UInt64 = 0
     private var isStopping = false
+    /// The ledger was built anew a moment ago: what differs then is no damage.
+    private let isRebuilt: Bool
     private var lastProposal: ContinuousClock.Instant?
     /// A proposal that a crash left without a vote.
     private var unfinished: Block?
@@ -58,7 +62,8 @@ package actor NodeCore {
     /// A node whose vote key no voter set lists follows without voting: a new site before the
     /// decision that brings it in, or one that was restored from a backup.
     package init(
-        store: LedgerStore, blobs: BlobStore, keys: KeyRing, clock: @escaping @Sendable () -> UInt64
+        store: LedgerStore, blobs: BlobStore, keys: KeyRing, isRebuilt: Bool = false,
+        clock: @escaping @Sendable () -> UInt64
     ) throws {
         let genesis = store.genesis
         guard keys.account.role?.votes == true else {
@@ -68,13 +73,17 @@ package actor NodeCore {
         self.store = store
         self.blobs = blobs
         self.keys = keys
+        self.isRebuilt = isRebuilt
         self.clock = clock
         self.genesis = genesis
         account = keys.account
+        isPartial = try store.snapshot() != nil
         (settlements, settled) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         (wakeUps, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         var replica = Replica(
-            genesis: genesis, account: keys.account, voteKeys: keys.voteKeys,
+            genesis: genesis, account: keys.account,
+            // Not before the history shows which votes its key has given.
+            voteKeys: isPartial ? [] : keys.voteKeys,
             journal: try store.journal(), settled: try store.tip(), state: SQLiteState(store),
             tree: try store.stateTree())
         for block in try store.pendingBlocks() { try replica.restore(block) }
@@ -90,11 +99,11 @@ package actor NodeCore {
             guard let parent = replica.tip(of: executed.block.header.previous) else { continue }
             evidence.note(executed, above: parent)
         }
-        guard keys.account.role == .coordinator else { return }
-        let office = [keys.signing, keys.next].compactMap { $0 }
-            .first { $0.verifyingKey == replica.rules.coordinatorKey }
+        // What a copied home's keys proposed since is not in it: they are in no office any more.
+        guard keys.account.role == .coordinator, let first = keys.proposing.first else { return }
+        let office = keys.proposing.first { $0.verifyingKey == replica.rules.coordinatorKey }
         var coordinator = Coordinator(
-            genesis: genesis, account: keys.account, key: office ?? keys.signing)
+            genesis: genesis, account: keys.account, key: office ?? first)
         for envelope in try store.waitingEnvelopes() where !replica.holds(envelope.id) {
             coordinator.keep(envelope)
         }
@@ -270,6 +279,11 @@ package actor NodeCore {
         do {
             return try consider(block, certificate: known)
         } catch let refusal as BlockRefusal {
+            if case .wrongRoot(let root) = refusal, known != nil, !isRebuilt {
+                // A quorum executed it and says otherwise: it is this node's state that changed.
+                throw DamagedLedger(
+                    place: "a quorum certified block \(block.height) with another \(root)")
+            }
             try noteRefused(bytes, refusal)
             throw refusal
         }
@@ -279,7 +293,7 @@ package actor NodeCore {
     ///
     /// A vote is in the journal before it leaves, so one that others hold and the journal lacks was
     /// given by a copy of this home, or before it was restored.
-    private func requireOwnVotes(in certificate: Certificate?) throws {
+    func requireOwnVotes(in certificate: Certificate?) throws {
         guard let certificate, certificate.slot > replica.journal.lastVote ?? .genesis else {
             return
         }

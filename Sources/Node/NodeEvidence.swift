@@ -174,7 +174,7 @@ extension NodeCore {
     ) throws -> Evidence? {
         let after = receipt.acceptedAfter
         let before = after == .genesis ? nil : try store.signedHeader(at: after)
-        guard receipt.block == before?.hash ?? network.digest,
+        guard try store.snapshot() == nil, receipt.block == before?.hash ?? network.digest,
             receipt.includedBy.value - after.value <= Self.promiseLimit
         else { return nil }
         var blocks: [Block] = []

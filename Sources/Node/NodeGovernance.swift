@@ -207,7 +207,7 @@ extension NodeCore {
     /// are here; nil while there is none.
     func opening(by coordinator: inout Coordinator) throws -> Block? {
         desk.forget(upTo: terms.newest.term)
-        for key in [keys.signing, keys.next].compactMap({ $0 }) {
+        for key in keys.proposing {
             let plan = try desk.plan(
                 for: account, key: key.verifyingKey, in: replica,
                 isOpened: store.hasFirstProposal(of:))

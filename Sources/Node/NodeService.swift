@@ -34,37 +34,80 @@ struct RunningNode {
     let lock: HomeLock
     let keys: KeyRing
     let core: NodeCore
+    let blobs: BlobStore
     let worker: DutyWorker
     let context: MessagingContext
     let server: RequestServer
     let links: PeerLinks
     let gateway: Gateway
+    /// At a site that may begin with a snapshot.
+    let joining: SnapshotJoin?
     let failure: Failure
     let logger: Logger
 }
 
-private func currentMilliseconds() -> UInt64 {
+func currentMilliseconds() -> UInt64 {
     UInt64(max(0, Date().timeIntervalSince1970 * 1000))
 }
 
 /// Runs a coordinator or a site's worker until SIGTERM or SIGINT.
 ///
-/// A decision that brings this member new keys starts the node anew in the same process.
+/// A decision that brings this member new keys starts the node anew in the same process, and so does
+/// the repair of a damaged ledger, once.
 package func runNode(
     home: Home, role: Role, passphrase: String?, logger: Logger
 ) async throws {
     var signals = await stopSignals()
+    var damage: (any Error)?
+    var isRepaired = false
     while true {
-        let node = try await start(home, role, passphrase, logger)
-        guard try await run(node, until: signals) == .newKeys else { return }
+        if let found = damage {
+            guard !isRepaired else { throw found }
+            isRepaired = true
+            damage = nil
+            logger.error("repairing the ledger", metadata: ["reason": "\(found)"])
+            let report = try await repair(home: home, passphrase: passphrase, logger: logger)
+            logger.notice(
+                "the ledger is repaired",
+                metadata: [
+                    "height": "\(report.height)", "fetched": "\(report.fetchedBlocks)",
+                    "journal": "\(report.journal.rawValue)",
+                ])
+        }
+        let ending: Ending
+        do {
+            ending = try await run(
+                try await start(home, role, passphrase, isRebuilt: isRepaired, logger),
+                until: signals)
+        } catch let error where isDamage(error) {
+            ending = .damage(error)
+        }
         // The next ones are trapped before these are let go.
+        switch ending {
+        case .signal: return
+        case .newKeys:
+            logger.info("new keys for this node were decided on; starting with them")
+        case .damage(let error): damage = error
+        case .swap(.snapshot): try swapSnapshotIn(home)
+        case .swap(.history): try await completeHistory(home, passphrase: passphrase)
+        }
         signals = await stopSignals()
-        logger.info("new keys for \(node.keys.account) were decided on; starting with them")
+    }
+}
+
+/// Whether an error tells that the bytes of the ledger file are not what was written there.
+///
+/// A block that this node executed and now refuses at a start is one, too.
+private func isDamage(_ error: any Error) -> Bool {
+    switch error {
+    case is DamagedLedger, is StateFault, is BlockRefusal: true
+    case StorageError.damaged(let path, _): path.hasSuffix("ledger.sqlite")
+    default: false
     }
 }
 
 private func start(
-    _ home: Home, _ role: Role, _ passphrase: String?, _ logger: Logger
+    _ home: Home, _ role: Role, _ passphrase: String?, isRebuilt: Bool, _ logger: Logger
 ) async throws -> RunningNode {
     umask(0o077)
     // A write beyond a file-size limit is an error to report, not a reason to die without a word.
@@ -76,9 +119,19 @@ private func start(
     }
     let context = try MessagingContext(logger: logger)
     let lock = try HomeLock(home)
+    let configured = try home.genesisDocument()
+    let file = SalvagedLedger(path: home.ledger, network: configured.network)
+    // Not before the worker's own connection is there: the last one to close would write.
+    defer { file.close() }
+    if home.exists(home.ledger) {
+        if let known = file.genesis, known.network != configured.network {
+            throw StorageError.foreignNetwork(path: home.ledger)
+        }
+        try LedgerScrub(genesis: configured, file: file).checkNewest()
+    }
     let store = try LedgerStore.open(at: home.ledger)
     let genesis = store.genesis
-    guard genesis.network == (try home.genesisDocument()).network else {
+    guard genesis.network == configured.network else {
         throw StorageError.foreignNetwork(path: home.ledger)
     }
     let listed = try store.listedMember(member.account)
@@ -91,7 +144,7 @@ private func start(
         ? try PatientStore(
             path: home.patients, key: try home.patientsKey(), network: genesis.network) : nil
     let core = try NodeCore(
-        store: store, blobs: blobs, keys: keys, clock: currentMilliseconds)
+        store: store, blobs: blobs, keys: keys, isRebuilt: isRebuilt, clock: currentMilliseconds)
     let links = PeerLinks(
         context: context, account: keys.account, key: keys.transport, logger: logger)
     if let directory = try await core.changedMembers() {
@@ -118,6 +171,7 @@ private func start(
             failed: { failure.raise($0) }),
         reports: ReportDesk(
             Reporter(store: try LedgerStore.reading(at: home.ledger), blobs: blobs)),
+        snapshots: SnapshotDesk(try LedgerStore.reading(at: home.ledger)),
         uplink: uplink,
         submitter: Submitter(keys: keys, network: genesis.network, sink: uplink),
         desk: desk, failure: failure, logger: logger)
@@ -127,17 +181,29 @@ private func start(
         localPath: home.socket,
         limits: MessagingLimits(maximumMessageSize: NodeLimits.messageBytes)
     ) { peer, body in await gateway.answer(peer, body) }
+    if keys.voteKeys.isEmpty, !keys.retired.isEmpty {
+        logger.warning(
+            "what this home's voting key signed may be lost: following without voting or proposing",
+            metadata: ["remedy": "tally site restore; then a decision brings the new key in"])
+    }
     let tip = await core.settledTip
     logger.info(
         "\(keys.account) is up",
         metadata: ["settled": "\(tip.height)", "endpoint": "\(endpoint)"])
     return RunningNode(
-        home: home, lock: lock, keys: keys, core: core, worker: worker, context: context,
-        server: server, links: links, gateway: gateway, failure: failure, logger: logger)
+        home: home, lock: lock, keys: keys, core: core, blobs: blobs, worker: worker,
+        context: context, server: server, links: links, gateway: gateway,
+        joining: role == .site
+            ? SnapshotJoin(home: home, genesis: genesis, logger: logger) : nil,
+        failure: failure, logger: logger)
 }
 
-/// Why a node stopped without an error.
-private enum Ending { case signal, newKeys }
+/// Why a node stopped.
+private enum Ending {
+    case signal, newKeys
+    case swap(LedgerSwap)
+    case damage(any Error)
+}
 
 private func run(
     _ node: RunningNode, until signals: UnixSignalsSequence
@@ -146,11 +212,13 @@ private func run(
     defer { withExtendedLifetime(signals) {} }
     let restart = Failure()
     var services: [any Service] = [
-        SyncService(node: node), ExchangeService(node: node),
+        SyncService(node: node, swap: restart), ExchangeService(node: node),
         DutyService(node: node, restart: restart), EvidenceService(node: node),
+        ScrubService(node: node, damage: restart),
         FailureService(failure: node.failure), FailureService(failure: restart),
         ReleaseService(core: node.core), SignalService(signals: signals),
     ]
+    if node.core.isPartial { services.append(HistoryService(node: node, swap: restart)) }
     var hints: HintPublisher?
     if node.keys.account.role == .coordinator {
         let publisher = try HintPublisher(
@@ -175,6 +243,7 @@ private func run(
     await node.context.shutdown()
     try? FileManager.default.removeItem(atPath: node.home.socket)
     if outcome is NewKeys { return .newKeys }
+    if let swap = outcome as? LedgerSwap { return .swap(swap) }
     if let outcome { throw outcome }
     node.logger.info("\(node.keys.account) has stopped")
     return .signal

@@ -66,6 +66,11 @@ package struct Prover: Sendable {
         return try proof(of: height, transaction)
     }
 
+    /// Proves that the block at a height is settled.
+    package func proof(ofBlockAt height: Height) throws -> SettlementProof {
+        try proof(of: height, nil)
+    }
+
     /// Proves that the newest settled block is settled.
     package func proofOfNewest() throws -> SettlementProof {
         try proof(of: store.tip().height, nil)
@@ -73,8 +78,10 @@ package struct Prover: Sendable {
 
     /// Proves the newest posting of an account, else the newest settled block.
     ///
-    /// - Returns: nil while no block is settled.
+    /// - Returns: nil while no block is settled, or the ledger is partial.
     package func proof(ofNewestPosting account: AccountID) throws -> SettlementProof? {
+        // The headers of earlier terms are not here yet.
+        guard try store.snapshot() == nil else { return nil }
         if let index = try store.newestCause(of: account),
             let id = try store.transaction(at: index)
         {

@@ -89,6 +89,9 @@ extension ReplayReport.Round {
 package func replay(
     home: Home, without site: AccountID? = nil, progress: (AuditProgress) -> Void = { _ in }
 ) throws -> ReplayReport {
+    let store = try LedgerStore.reading(at: home.ledger)
+    try store.requireHistory()
+    try store.close()
     let genesis = try home.genesisDocument()
     var findings = Findings()
     let audit = try LedgerRows.snapshot(of: home.ledger) { rows in

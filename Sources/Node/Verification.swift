@@ -17,6 +17,8 @@ package struct AuditProgress: Hashable, Sendable {
 /// What `tally verify` found.
 package struct VerificationReport: Codable, Hashable, Sendable {
     package let sound: Bool
+    /// The history is not complete: what is here was not executed from genesis yet.
+    package let partial: Bool
     /// Of the newest settled block that was checked.
     package let height: UInt64
     /// Settled transactions that were checked.
@@ -47,9 +49,67 @@ package func verify(
     home: Home, progress: (AuditProgress) -> Void = { _ in }
 ) throws -> VerificationReport {
     let path = home.ledger
-    var findings = Findings()
     var counts = VerifiedCounts()
     guard home.exists(path) else { throw StorageError.missing(path: path) }
+    if let report = verifyPartial(home, progress) { return report }
+    var audited = Findings()
+    let named = auditLedger(at: path, of: home, &audited, &counts, progress)
+    if let named { verifyBlobs(home, named.blobs, named.account, &audited, &counts, progress) }
+    return VerificationReport(
+        sound: audited.isEmpty, partial: false, height: counts.height,
+        transactions: counts.transactions,
+        envelopes: counts.envelopes, postings: counts.postings, stateEntries: counts.stateEntries,
+        blobs: counts.blobs, blobsElsewhere: counts.blobsElsewhere, findings: audited.list,
+        findingCount: audited.count)
+}
+
+/// The report on a ledger that began with a snapshot; nil when its history is complete.
+private func verifyPartial(
+    _ home: Home, _ progress: (AuditProgress) -> Void
+) -> VerificationReport? {
+    guard let genesis = try? home.genesisDocument() else { return nil }
+    let file = SalvagedLedger(path: home.ledger, network: genesis.network)
+    defer { file.close() }
+    guard let snapshot = file.snapshot else { return nil }
+    var findings = Findings()
+    var counts = VerifiedCounts()
+    for fault in structureFaults(of: home.ledger) {
+        findings.add("ledger.sqlite, \(fault.place)", fault.reason)
+    }
+    let audit = auditPartial(snapshot, in: file, genesis: genesis)
+    findings.add(audit.findings)
+    verifyBlobs(home, [], nil, &findings, &counts, progress)
+    return VerificationReport(
+        sound: findings.isEmpty, partial: true, height: audit.height,
+        transactions: audit.transactions, envelopes: 0, postings: 0, stateEntries: 0,
+        blobs: counts.blobs, blobsElsewhere: counts.blobsElsewhere, findings: findings.list,
+        findingCount: findings.count)
+}
+
+/// Checks a ledger file alone, which may be another one than the home's own.
+///
+/// - Parameters:
+///   - path: of the file.
+///   - home: whose network and votes it must hold.
+/// - Returns: what was found.
+func ledgerFindings(at path: String, of home: Home) -> Findings {
+    var findings = Findings()
+    var counts = VerifiedCounts()
+    _ = auditLedger(at: path, of: home, &findings, &counts) { _ in }
+    return findings
+}
+
+private typealias Naming = (blobs: [NamedBlob], account: AccountID?)
+
+/// Adds what is wrong with the file.
+///
+/// - Returns: the blobs that the chain names, and whose home it is; nil when it cannot be walked.
+private func auditLedger(
+    at path: String, of home: Home, _ audited: inout Findings, _ counts: inout VerifiedCounts,
+    _ progress: (AuditProgress) -> Void
+) -> Naming? {
+    var findings = Findings()
+    var named: Naming?
     if let fault = writeAheadLogFault(ofLedger: path) {
         findings.add("ledger.sqlite-wal", fault)
     }
@@ -57,19 +117,14 @@ package func verify(
     do {
         try LedgerRows.snapshot(of: path) { rows in
             guard let genesis = trustedGenesis(home, rows, &findings) else { return }
-            try verify(rows, genesis, home, &findings, &counts, progress)
+            named = try verify(rows, genesis, home, &findings, &counts, progress)
         }
     } catch {
         findings.add("ledger.sqlite", "\(error)")
     }
-    var all = Findings()
-    for fault in structure.join() { all.add("ledger.sqlite, \(fault.place)", fault.reason) }
-    all.add(findings)
-    return VerificationReport(
-        sound: all.isEmpty, height: counts.height, transactions: counts.transactions,
-        envelopes: counts.envelopes, postings: counts.postings, stateEntries: counts.stateEntries,
-        blobs: counts.blobs, blobsElsewhere: counts.blobsElsewhere, findings: all.list,
-        findingCount: all.count)
+    for fault in structure.join() { audited.add("ledger.sqlite, \(fault.place)", fault.reason) }
+    audited.add(findings)
+    return named
 }
 
 private struct VerifiedCounts {
@@ -84,7 +139,7 @@ private struct VerifiedCounts {
 
 private func structureFaults(of path: String) -> [TableFault] {
     do {
-        return try LedgerRows.snapshot(of: path) { $0.structureFaults() }
+        return try LedgerRows.snapshot(of: path) { $0.structureFaults() + $0.checkpointFaults() }
     } catch {
         return [TableFault(place: "file", reason: "\(error)")]
     }
@@ -127,7 +182,7 @@ private func trustedGenesis(
 private func verify(
     _ rows: LedgerRows, _ genesis: Genesis, _ home: Home, _ findings: inout Findings,
     _ counts: inout VerifiedCounts, _ progress: (AuditProgress) -> Void
-) throws {
+) throws -> Naming {
     let voter = home.voter
     let total = rows.lastHeight
     var walk = LedgerAudit(genesis: genesis, rows: rows, home: voter)
@@ -158,14 +213,17 @@ private func verify(
         genesis: genesis, rows: rows, home: voter, ledger: consume ledger)
     journal.run()
     findings.add(journal.findings)
-    verifyBlobs(home, named, journal.account, &findings, &counts, progress)
+    return (named, journal.account)
 }
 
 extension Home {
     /// Whose votes its ledger holds; nil when its member document cannot be read.
     fileprivate var voter: HomeVoter? {
         guard let member = try? member() else { return nil }
-        return HomeVoter(account: member.account, keys: Set([member.voteKey].compactMap(\.self)))
+        // A key that was given up owes no votes.
+        let retired = (try? retiredKeys()) ?? []
+        let keys = Set([member.voteKey].compactMap(\.self)).subtracting(retired)
+        return HomeVoter(account: member.account, keys: keys)
     }
 }
 

@@ -120,7 +120,7 @@ func makeFolders(_ path: String) throws {
 }
 
 /// Returns when the folder's entries are on the disk.
-func synchroniseFolder(_ path: String) throws {
+package func synchroniseFolder(_ path: String) throws {
     try BlobFile(path, O_RDONLY | O_DIRECTORY).synchronise()
 }
 

@@ -340,6 +340,17 @@ package struct BlobStore: Sendable {
         }
     }
 
+    /// Deletes a blob whose bytes no longer hash to its name, so that it can be fetched again.
+    ///
+    /// - Returns: whether there was such a file.
+    @discardableResult
+    package func discardDamaged(_ digest: Digest) throws -> Bool {
+        guard contains(digest), try hash(of: open(digest)) != digest else { return false }
+        try removeFile(path(digest))
+        try synchroniseFolder(folder)
+        return true
+    }
+
     // MARK: Files
 
     private func path(_ digest: Digest) -> String { "\(folder)/\(digest.hex)" }

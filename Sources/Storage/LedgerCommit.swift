@@ -15,6 +15,8 @@ extension LedgerStore {
                 try Self.writeSettled(settled, in: db)
             }
             if let tip = commitment.settled.last?.tip { try Self.writeTip(tip, in: db) }
+            // Before the state, for it keeps what is there.
+            try Self.writeCheckpoints(commitment.settled, in: db)
             let changes = commitment.settled.map(\.execution.changes)
                 .reduce(into: StateChanges()) { $0.merge($1) { _, last in last } }
             try Self.writeState(changes, rehashed: commitment.rehashed, in: db)

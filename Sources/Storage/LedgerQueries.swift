@@ -75,15 +75,21 @@ extension LedgerStore {
                 db,
                 sql: "SELECT height, opening FROM blocks WHERE length(opening) > 0 ORDER BY height")
         }
-        return try rows.map { row in
-            let bytes: Data = row["opening"]
-            guard let height: UInt64 = row["height"] else { throw damaged("table blocks") }
-            do {
-                return (
-                    Height(height), try Opening(strictly: [UInt8](bytes), network: genesis.network)
-                )
-            } catch { throw damaged("block \(height): \(error)") }
+        var openings: [(height: Height, opening: Opening)] = []
+        if let snapshot = try snapshot() {
+            openings = try snapshot.openings(network: genesis.network)
         }
+        return try openings
+            + rows.map { row in
+                let bytes: Data = row["opening"]
+                guard let height: UInt64 = row["height"] else { throw damaged("table blocks") }
+                do {
+                    return (
+                        Height(height),
+                        try Opening(strictly: [UInt8](bytes), network: genesis.network)
+                    )
+                } catch { throw damaged("block \(height): \(error)") }
+            }
     }
 
     /// What this voter has signed, as far as it still matters.
@@ -261,7 +267,11 @@ extension LedgerStore {
         guard height > .genesis else { return genesis.network.digest }
         let bytes = try read { db in
             try Data.fetchOne(
-                db.cachedStatement(sql: "SELECT hash FROM blocks WHERE height = ?"),
+                db.cachedStatement(
+                    sql: """
+                        SELECT hash FROM blocks WHERE height = ?1
+                        UNION ALL SELECT hash FROM snapshot WHERE height = ?1
+                        """),
                 arguments: [Int64(clamping: height.value)])
         }
         return bytes.flatMap { Digest($0) }

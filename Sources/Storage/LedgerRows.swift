@@ -1,5 +1,9 @@
+import Contracts
+import Cryptography
 import Foundation
 import GRDB
+import Ledger
+import Wire
 
 /// A value as SQLite holds it, whatever the schema says it should be.
 package enum StoredValue: Hashable, Sendable {
@@ -22,7 +26,7 @@ package enum StoredValue: Hashable, Sendable {
         if case .blob(let bytes) = self { bytes } else { nil }
     }
 
-    fileprivate init(_ value: DatabaseValue) {
+    init(_ value: DatabaseValue) {
         switch value.storage {
         case .null: self = .null
         case .int64(let number): self = .integer(number)
@@ -38,6 +42,7 @@ package enum LedgerTable: String, CaseIterable, Sendable {
     case genesis, blocks, envelopes, effects
     case votes, journal, statuses, decisions, ballots, pending, proposals, accepted
     case state, buckets, tip, postings
+    case checkpoints, undo, snapshot, history
 
     package var columns: [String] {
         switch self {
@@ -65,6 +70,10 @@ package enum LedgerTable: String, CaseIterable, Sendable {
                 "id", "logIndex", "height", "debit", "credit", "microtokens", "rule",
                 "availableFrom",
             ]
+        case .checkpoints: ["height", "logPeaks"]
+        case .undo: ["bucket", "kind", "key", "height", "value"]
+        case .snapshot: ["id", "height", "hash", "proof", "logPeaks", "nextBucket"]
+        case .history: ["height", "block"]
         }
     }
 
@@ -72,6 +81,7 @@ package enum LedgerTable: String, CaseIterable, Sendable {
         switch self {
         case .votes, .state, .statuses, .ballots, .proposals: 2
         case .pending: 3
+        case .undo: 4
         default: 1
         }
     }
@@ -103,7 +113,7 @@ package struct TableFault: Error, Hashable, Sendable, CustomStringConvertible {
 /// No row is decoded and no column is taken to have its declared type, so that no bytes whatever
 /// stop the reader.
 package struct LedgerRows {
-    private let db: Database
+    let db: Database
 
     /// Reads one snapshot of a ledger file, while its worker may be running.
     ///
@@ -166,6 +176,24 @@ package struct LedgerRows {
             }
         }
         return faults
+    }
+
+    /// What is wrong with the values kept of the state at the checkpoints that are handed out.
+    package func checkpointFaults() -> [TableFault] {
+        do {
+            return try Int64.fetchAll(db, sql: "SELECT height FROM checkpoints").compactMap {
+                let height = Height(UInt64(clamping: $0))
+                let header = try Row.fetchOne(
+                    db, sql: "SELECT header FROM blocks WHERE height = ?", arguments: [$0]
+                ).flatMap { StoredValue($0[0] as DatabaseValue).bytes }
+                let stated = header.flatMap { try? WireBlockHeader(strictly: $0) }?.stateRoot
+                let root = try db.bucketRoots(at: height).map { BucketRoots.stateRoot(of: $0) }
+                guard let root, stated != data(root.bytes) else { return nil }
+                return TableFault(
+                    place: "table undo",
+                    reason: "with it, the state at checkpoint \(height) has another root")
+            }
+        } catch { return [TableFault(place: "table undo", reason: "\(error)")] }
     }
 
     /// Compares tables, indexes, triggers and migrations with those of a file made just now.

@@ -10,18 +10,35 @@ package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     case foreignNetwork(path: String)
     case damaged(path: String, place: String)
     case failedWrite(path: String, reason: String)
+    /// It began with a snapshot, and its history is not complete.
+    case partial(path: String)
 
     package var description: String {
         switch self {
         case .missing(let path):
-            "there is no ledger at \(path); join a network first with `tally network join`"
+            "there is no ledger at \(path); join a network first with `tally network join`, or, if "
+                + "the file was lost, run `tally repair`"
         case .unreadable(let path, let reason): "\(path) cannot be read: \(reason)"
         case .foreignNetwork(let path): "the ledger \(path) belongs to another network"
         case .damaged(let path, let place):
-            "\(path) is damaged at \(place); run `tally verify`"
+            "\(path) is damaged at \(place); run `tally repair`"
+        case .partial(let path):
+            "\(path) is partial: older blocks are still being fetched; run this again when "
+                + "`tally status` says that the history is complete"
         case .failedWrite(let path, let reason):
             "\(path) cannot be written: \(reason). Nothing acknowledged is lost; make "
                 + "room or mend the disk, then start again"
+        }
+    }
+}
+
+extension StorageError {
+    /// An error of SQLite while it read: bytes that changed, or a file that cannot be had now.
+    init(reading path: String, _ error: DatabaseError) {
+        switch error.resultCode {
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            self = .damaged(path: path, place: "\(error.message ?? "some page")")
+        default: self = .unreadable(path: path, reason: error.description)
         }
     }
 }
@@ -83,6 +100,7 @@ package final class LedgerStore: Sendable {
         }
         do {
             let queue = try open(path, readOnly: readOnly)
+            if !readOnly { try Schema.migrator.migrate(queue) }
             guard
                 let document = try queue.read({ db in
                     try Data.fetchOne(db, sql: "SELECT document FROM genesis")
@@ -95,9 +113,7 @@ package final class LedgerStore: Sendable {
             return LedgerStore(
                 path: path, genesis: genesis, queue: queue,
                 writing: readOnly ? nil : try WritingConnection(queue, path: path))
-        } catch let error as DatabaseError {
-            throw StorageError.unreadable(path: path, reason: error.description)
-        }
+        } catch let error as DatabaseError { throw StorageError(reading: path, error) }
     }
 
     private static func open(_ path: String, readOnly: Bool) throws -> DatabaseQueue {
@@ -119,9 +135,7 @@ package final class LedgerStore: Sendable {
         }
         do {
             return try DatabaseQueue(path: path, configuration: configuration)
-        } catch let error as DatabaseError {
-            throw StorageError.unreadable(path: path, reason: error.description)
-        }
+        } catch let error as DatabaseError { throw StorageError(reading: path, error) }
     }
 
     /// Runs one write transaction; a failure is final, for a failed fsync must never be retried.
@@ -135,9 +149,7 @@ package final class LedgerStore: Sendable {
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do {
             return try queue.read(body)
-        } catch let error as DatabaseError {
-            throw StorageError.unreadable(path: path, reason: error.description)
-        }
+        } catch let error as DatabaseError { throw StorageError(reading: path, error) }
     }
 
     /// Folds the write-ahead log into the file and closes it.

@@ -12,6 +12,7 @@ enum Schema {
             try db.execute(sql: journal)
             try db.execute(sql: state)
         }
+        migrator.registerMigration("2") { db in try db.execute(sql: joining) }
         return migrator
     }
 
@@ -105,6 +106,34 @@ enum Schema {
             envelope BLOB
         ) STRICT;
         CREATE INDEX acceptedWaiting ON accepted (id) WHERE envelope IS NOT NULL;
+        """
+
+    /// `undo` holds what values were before the block at a height; absent ones are NULL.
+    private static let joining = """
+        CREATE TABLE checkpoints (
+            height INTEGER PRIMARY KEY,
+            logPeaks BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE undo (
+            bucket INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            key BLOB NOT NULL,
+            height INTEGER NOT NULL,
+            value BLOB,
+            PRIMARY KEY (bucket, kind, key, height)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE snapshot (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            height INTEGER NOT NULL,
+            hash BLOB NOT NULL CHECK (length(hash) = 32),
+            proof BLOB NOT NULL,
+            logPeaks BLOB NOT NULL,
+            nextBucket INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE history (
+            height INTEGER PRIMARY KEY CHECK (height > 0),
+            block BLOB NOT NULL
+        ) STRICT;
         """
 
     private static let state = """

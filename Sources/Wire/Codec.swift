@@ -83,6 +83,7 @@ extension WireWaitingState: WireValue {}
 extension WireWindowState: WireValue {}
 extension WireRequest: WireValue {}
 extension WireResponse: WireValue {}
+extension WireStateChunk: WireValue {}
 
 /// Compares at the speed of memory; `==` of arrays goes byte by byte.
 private func areEqual(_ lhs: [UInt8], _ rhs: [UInt8]) -> Bool {

@@ -39,7 +39,7 @@ package final class Deployment: Sendable {
     // MARK: services
 
     private static func arguments(_ name: String, home: String) -> [String] {
-        [sites.contains(name) ? "site" : "coordinator", "run", "--home", home]
+        [name.hasPrefix(coordinator) ? "coordinator" : "site", "run", "--home", home]
     }
 
     /// Starts the worker of a node and waits until it is up.

@@ -113,6 +113,15 @@ struct StageReport: Codable {
     }
 }
 
+private func historyText(_ partial: PartialHistory?) -> String {
+    guard let partial else { return "complete" }
+    let missing =
+        partial.missingBlocks == 0
+        ? "it is being executed again from genesis"
+        : "\(partial.missingBlocks) blocks are still to be fetched"
+    return "partial: begun with the state at height \(partial.snapshotHeight); \(missing)"
+}
+
 private func statusText(_ report: StatusReport) -> String {
     let members = report.members.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     let worker = report.running.map { $0 ? "running" : "stopped" }
@@ -127,7 +136,8 @@ private func statusText(_ report: StatusReport) -> String {
         ("accepted", report.acceptedEnvelopes.map { "\($0) envelopes wait" } ?? "-"),
         ("ordered", height(report.orderedHeight)), ("certified", height(report.certifiedHeight)),
         ("settled", "height \(report.settledHeight), \(report.time)"),
-        ("block", report.settledHash), ("transactions", "\(report.transactions)"),
+        ("block", report.settledHash), ("history", historyText(report.partial)),
+        ("transactions", "\(report.transactions)"),
         ("voters", "\(report.voters.joined(separator: ", ")) (quorum \(report.quorum))"),
         ("members", members.joined(separator: ", ")),
         (

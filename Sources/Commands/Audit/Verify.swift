@@ -7,7 +7,8 @@ extension Tally {
             abstract: "Check every hash, signature, certificate, root, balance and blob of a node.",
             discussion: """
                 Believes nothing but the genesis document, and needs no other node; the worker may \
-                be running. Exits with 2 when something is not sound.
+                be running. Exits with 2 when something is not sound. While a site that has just \
+                joined lacks its history, what is there is checked and the report says so.
 
                 Example: tally verify --home north
                 """)
@@ -31,6 +32,12 @@ private func verificationText(_ report: VerificationReport) -> String {
     let more = report.findingCount - report.findings.count
     let head = fields([
         ("verdict", report.sound ? "sound" : "NOT SOUND: \(report.findingCount) findings"),
+        (
+            "history",
+            report.partial
+                ? "PARTIAL: not executed from genesis until `tally status` says it is complete"
+                : "complete"
+        ),
         ("height", "\(report.height)"),
         ("transactions", "\(report.transactions) in \(report.envelopes) envelopes"),
         ("postings", "\(report.postings)"), ("state entries", "\(report.stateEntries)"),

@@ -112,6 +112,7 @@ extension Reporter {
     package func statement(of account: AccountID, from: UInt64?) throws -> StatementReport {
         try read(isStrict: false) { view in
             try view.requireKnown(account)
+            guard try store.snapshot() == nil else { throw ReportError.partial(.statement) }
             let postings = try store.postings(of: account).filter { $0.height <= view.tip.height }
             return try view.statement(of: account, postings, from: from ?? 0)
         }

@@ -18,6 +18,14 @@ package struct RunSummary: Codable, Sendable {
     package let closed: UInt32
 }
 
+/// How a ledger began whose history is not complete.
+package struct PartialHistory: Codable, Sendable {
+    /// Of the settled checkpoint whose state it took from a peer.
+    package let snapshotHeight: UInt64
+    /// Blocks from the first on that are still to be fetched.
+    package let missingBlocks: UInt64
+}
+
 /// Where a node's ledger stands.
 package struct StatusReport: Codable, Sendable {
     package let network: String
@@ -31,6 +39,8 @@ package struct StatusReport: Codable, Sendable {
     /// Of the newest settled block.
     package let time: String
     package let transactions: UInt64
+    /// While the history is not complete; null once it is.
+    @OrNull package var partial: PartialHistory?
     /// Members by role.
     package let members: [String: Int]
     package let openPeriod: UInt32
@@ -106,7 +116,13 @@ extension Reporter {
                 term: view.tip.slot.term.value, settledHeight: view.height,
                 settledHash: view.tip.hash.hex,
                 time: timeText(milliseconds: view.tip.timeMilliseconds),
-                transactions: view.tip.log.size, members: roles,
+                transactions: view.tip.log.size,
+                partial: try store.snapshot().map {
+                    PartialHistory(
+                        snapshotHeight: $0.height.value,
+                        missingBlocks: try store.missingHistory()?.height.value ?? 0)
+                },
+                members: roles,
                 openPeriod: view.state.openPeriod().number, items: view.itemCounts(),
                 run: run.map {
                     RunSummary(

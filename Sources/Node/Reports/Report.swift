@@ -12,6 +12,8 @@ package enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
     case badArgument(report: ReportName, reason: String)
     case notPermitted(asker: String, reason: String)
     case notFound(String)
+    /// It needs blocks that this node has not fetched yet.
+    case partial(ReportName)
     /// Blocks settled faster than the report could be read, many times in a row.
     case busy
 
@@ -22,6 +24,7 @@ package enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
         case .badArgument: "badArgument"
         case .notPermitted: "notPermitted"
         case .notFound: "notFound"
+        case .partial: "partial"
         case .busy: "busy"
         }
     }
@@ -34,6 +37,9 @@ package enum ReportError: Error, Hashable, Sendable, CustomStringConvertible {
         case .badArgument(let report, let reason): "report \(report.rawValue): \(reason)"
         case .notPermitted(let asker, let reason): "\(asker) may not ask this: \(reason)"
         case .notFound(let sentence): sentence
+        case .partial(let report):
+            "this ledger is partial, and a \(report.rawValue) needs its history; ask again when "
+                + "`tally status` says that it is complete"
         case .busy: "the ledger changed while the report was read; ask again"
         }
     }

@@ -11,7 +11,8 @@ extension FuzzTarget {
             envelope(world), transaction(), header(world), block(world), certificate(world),
             member(), genesis(world), receipt(world), proof(world), evidence(world),
             decision(world), opening(world), statement(world), request(world), frames(world),
-            manifest(), agreement(), safetensors(), table(), labels(), answers(),
+            snapshotChunk(world), manifest(), agreement(), safetensors(), table(), labels(),
+            answers(),
         ]
     }
 }

@@ -86,6 +86,19 @@ extension FuzzTarget {
             requests.append(request)
         }
         add { $0.status = WireStatusRequest() }
+        add { $0.snapshot = WireSnapshotRequest() }
+        add {
+            $0.bucketRoots.height = 40
+            $0.bucketRoots.first = 16_384
+        }
+        add {
+            $0.stateChunk.height = 40
+            $0.stateChunk.first = 77
+        }
+        add {
+            $0.history.height = 4
+            $0.history.hash = data(world.chain.blocks[3].hash.bytes)
+        }
         try add { $0.submit.envelope = data(try world.envelope(sampleTransactions())) }
         add {
             $0.nextBlock.height = 7
@@ -136,6 +149,13 @@ extension FuzzTarget {
             try change(&response)
             responses.append(response)
         }
+        add {
+            $0.snapshot.proof = data([1, 2])
+            $0.snapshot.logPeaks = data(world.network.digest.bytes)
+        }
+        add { $0.bucketRoots.roots = data(world.network.digest.bytes) }
+        add { $0.stateChunk.next = 5 }
+        add { $0.history.blocks = world.chain.blocks.prefix(2).map { data($0.bytes) } }
         add {
             $0.failure.code = "sequenceUsed"
             $0.failure.message = "sequence 3 is used; the next is 4"

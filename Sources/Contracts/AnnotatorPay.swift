@@ -31,6 +31,9 @@ enum PayRule {
     static let rowLimit: UInt64 = 1 << 31
 }
 
+/// How many rows an answer to gold counts as.
+package let goldMultiplicity = PayRule.goldMultiplicity
+
 /// How two answers agree: classes all or nothing, grades the nearer the more.
 package struct AnswerScale: Hashable, Sendable {
     package let classes: Int
@@ -49,7 +52,7 @@ package struct AnswerScale: Hashable, Sendable {
         ordinal ? top - abs(one - other) : (one == other ? 1 : 0)
     }
 
-    func contains(_ answer: Int) -> Bool { (0..<classes).contains(answer) }
+    package func contains(_ answer: Int) -> Bool { (0..<classes).contains(answer) }
 }
 
 /// What an annotator is paid for: how often which own answer met which reference.

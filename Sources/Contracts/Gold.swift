@@ -118,15 +118,15 @@ extension ChangeSet {
 }
 
 /// What is known of items beside their readers' answers.
-struct PayKnowledge<Value> {
+package struct PayKnowledge<Value> {
     /// True answers, shown at the period's close.
-    var gold: [ItemID: Value] = [:]
+    package var gold: [ItemID: Value] = [:]
     /// Labels by which seniors reversed an outcome.
-    var rulings: [ItemID: Value] = [:]
+    package var rulings: [ItemID: Value] = [:]
 }
 
 /// Gold and rulings of items whose answers are measurements, boxes or masks.
-func knowledge<Value>(
+package func knowledge<Value>(
     of items: [ItemID: WireItemState], _ rule: WireAnnotationRule
 ) -> PayKnowledge<Value> {
     var known = PayKnowledge<Value>()

@@ -55,6 +55,12 @@ package struct GradedRow<Value: Hashable & Sendable>: Hashable, Sendable {
     package let item: ItemID
     package let own: Value
     package let reference: Value
+
+    package init(item: ItemID, own: Value, reference: Value) {
+        self.item = item
+        self.own = own
+        self.reference = reference
+    }
 }
 
 /// A reader's rows in a period: its answers to items that others answered too, items ascending.

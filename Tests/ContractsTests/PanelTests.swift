@@ -206,20 +206,86 @@ struct PanelTests {
         #expect(consortium.audit().isEmpty)
     }
 
-    @Test("a reader who has left, or signs with an old key, is refused; a new key goes on")
-    func keys() throws {
+    @Test("a reader who has left in the middle is refused by name")
+    func left() throws {
+        var consortium = try Self.founded.get()
+        let item = try item()
+        try consortium.draw([item], by: Self.east)
+        let reader = consortium.asked(item)[0]
+        try consortium.applied(
+            [.revoke(reader.text)], by: AccountID(.site, organisation(reader)))
+        let refused = try consortium.envelope(
+            [consortium.commit(item, 3, by: reader)], by: reader)
+        var copy = consortium
+        #expect(throws: ExecutionFault.unknownSigner(reader)) { try copy.execute([refused]) }
+    }
+
+    @Test("a reader with a new key goes on with it; the old one signs nothing any more")
+    func newKey() throws {
         var consortium = try Self.founded.get()
         let item = try item()
         try consortium.draw([item], by: Self.east)
         let readers = consortium.asked(item)
-        let site = AccountID(.site, organisation(readers[0]))
-        let commitment = try consortium.commit(item, 3, by: readers[0])
-        try consortium.applied([.revoke(readers[0].text)], by: site)
-        let refused = try consortium.envelope([commitment], by: readers[0])
-        #expect(throws: ExecutionFault.unknownSigner(readers[0])) {
-            var copy = consortium
-            try copy.execute([refused])
+        let reader = readers[0]
+        for reader in readers {
+            try consortium.applied([consortium.commit(item, 3, by: reader)], by: reader, at: 5)
         }
+        let key = try SigningKey(seed: named("new key of \(reader)"))
+        try consortium.applied(
+            [
+                .rekey(
+                    signedMember(
+                        account: reader, signing: key, vote: nil,
+                        transport: named("new transport of \(reader)"), endpoint: ""))
+            ], by: reader)
+        // The salt is the one of the commitment: it came from the key of before.
+        let reveal = try consortium.reveal(item, 3, by: reader)
+        let old = try consortium.envelope([reveal], by: reader)
+        var copy = consortium
+        #expect(throws: ExecutionFault.badSignature(reader, envelope: old.id)) {
+            try copy.execute([old])
+        }
+        let new = try Envelope(
+            strictly: signedEnvelope(
+                [reveal], signer: reader, sequence: consortium.sequence(of: reader),
+                notAfter: Height(.max), network: consortium.network, key: key),
+            network: consortium.network)
+        #expect(try consortium.execute([new]).effects.map(\.outcome) == [0])
+    }
+
+    @Test("another kind of answers is not decided on while items of the period are open")
+    func kindInForce() throws {
+        var consortium = try Self.founded.get()
+        let inForce = consortium.agreement
+        func outcome(of agreement: WireAgreement) throws -> Rejection? {
+            var wire = WireDecision()
+            wire.term = 2
+            wire.coordinator = Consortium.coordinator.text
+            wire.coordinatorKey = data(
+                try signingKey(of: Consortium.coordinator).verifyingKey.bytes)
+            wire.voters = consortium.genesis.voters.wire
+            wire.agreement = agreement
+            wire.reason = "another question"
+            let decision = try Decision(strictly: wire.encoded(), network: consortium.network)
+            do throws(Rejection) {
+                try Contracts.check(
+                    decision, on: consortium.state, at: consortium.height.next, inForce: inForce)
+                return nil
+            } catch { return error }
+        }
+        let other = AnswerKindTests.agreement(.measurement)
+        var fewer = inForce
+        fewer.annotation.classes = 4
+        fewer.training.positiveAbove = 2
+        var same = inForce
+        same.annotation.waves = [3]
+        try consortium.draw([item()], by: Self.east)
+        #expect(try outcome(of: other) == .answersUnderWay)
+        #expect(try outcome(of: fewer) == .answersUnderWay)
+        #expect(try outcome(of: same) == nil)
+        try consortium.answer(item(), [3, 3, 3])
+        #expect(try outcome(of: other) == nil)
+        #expect(try outcome(of: fewer) == nil)
     }
 
     @Test("the order of candidates and the hashes are those of the Python model")

@@ -123,8 +123,6 @@ func commit(
     try call.require(
         state.presentReaders.contains(call.signer.text) && state.revealFrom == 0
             && call.height <= state.commitUntil, else: .commitWindowOver)
-    try call.require(
-        !state.answers.contains { $0.commitment == body.commitment }, else: .commitmentCopied)
     let was = closableFrom(state)
     var answer = WireAnswerState()
     answer.annotator = call.signer.text

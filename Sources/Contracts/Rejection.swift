@@ -73,7 +73,6 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case seedTooEarly = 102
     case seedWindowOver = 103
     case seedDoesNotOpen = 104
-    case commitmentCopied = 105
     case disputeWindowOver = 106
     case alreadyAdjudicated = 107
     case noSeniors = 108
@@ -158,7 +157,6 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
                 + "hash of the first is fixed"
         case .seedWindowOver: "the window for the secret is over"
         case .seedDoesNotOpen: "the secret is not the one that the registration committed to"
-        case .commitmentCopied: "the commitment is another reader's; it could never be opened"
         case .disputeWindowOver: "the appeal window of the item is over"
         case .alreadyAdjudicated: "seniors have been asked about this item already"
         case .noSeniors: "there are no two seniors left to ask, or the agreement names none"

@@ -22,6 +22,19 @@ private func drawn(_ consortium: inout Consortium) throws -> ItemID {
     return item
 }
 
+/// Two of the first wave answer and the item goes on; gives the one who missed it.
+private func secondWave(_ item: ItemID, _ consortium: inout Consortium) throws -> AccountID {
+    let readers = consortium.asked(item)
+    for reader in readers.dropLast() {
+        try consortium.applied([consortium.commit(item, 3, by: reader)], by: reader, at: 5)
+    }
+    for reader in readers.dropLast() {
+        try consortium.applied([consortium.reveal(item, 3, by: reader)], by: reader, at: 9)
+    }
+    try consortium.applied([.closeItem(item.text)], by: office, at: 9)
+    return readers[2]
+}
+
 /// Drawn, read alike by three, and closed at height 6.
 private func closed(_ consortium: inout Consortium) throws -> ItemID {
     let item = try drawn(&consortium)
@@ -123,20 +136,37 @@ extension TransitionTests {
             let item = try registered(&$0)
             return try $0.outcome(.closeItem(item.text), by: office, at: 9)
         },
-        TransitionRow(.commitmentCopied, "another reader's commitment") {
+        TransitionRow(.doesNotOpen, "another reader's commitment and answer, with its own salt") {
             let item = try drawn(&$0)
             let readers = $0.asked(item)
             let commitment = try $0.commit(item, 3, by: readers[0])
-            try $0.applied([commitment], by: readers[0])
-            return try $0.outcome(commitment, by: readers[1])
+            for reader in readers { try $0.applied([commitment], by: reader, at: 5) }
+            return try $0.outcome($0.reveal(item, 3, by: readers[1]), by: readers[1])
+        },
+        TransitionRow(.doesNotOpen, "another reader's commitment, answer and salt") {
+            let item = try drawn(&$0)
+            let readers = $0.asked(item)
+            let commitment = try $0.commit(item, 3, by: readers[0])
+            for reader in readers { try $0.applied([commitment], by: reader, at: 5) }
+            return try $0.outcome($0.reveal(item, 3, by: readers[0]), by: readers[1])
         },
         TransitionRow(.commitWindowOver, "a commitment of the first wave when the second is asked")
         {
             let item = try drawn(&$0)
-            let first = $0.asked(item)
-            try $0.annotate([item: [first[0]: 1, first[1]: 5]])
-            try $0.applied([.closeItem(item.text)], by: office, at: 20)
-            return try $0.outcome($0.commit(item, 3, by: first[2]), by: first[2])
+            let last = try secondWave(item, &$0)
+            return try $0.outcome($0.commit(item, 3, by: last), by: last)
+        },
+        TransitionRow(.revealWindowOver, "a reveal of the first wave when the second is asked") {
+            let item = try drawn(&$0)
+            let readers = $0.asked(item)
+            for reader in readers {
+                try $0.applied([$0.commit(item, 3, by: reader)], by: reader, at: 5)
+            }
+            for reader in readers.dropLast() {
+                try $0.applied([$0.reveal(item, 3, by: reader)], by: reader, at: 6)
+            }
+            try $0.applied([.closeItem(item.text)], by: office, at: 9)
+            return try $0.outcome($0.reveal(item, 3, by: readers[2]), by: readers[2], at: 9)
         },
     ]
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Measurements, boxes and masks: the reference semantics of their rules in annotation/1 and pay/1.
+"""Measurements, boxes and masks: the reference semantics of their rules in annotation/1 and pay/1; and drawn panels.
 
     python3 annotation_model.py > ../Tests/Vectors/answer_vectors.json
 
 Python ints only; every division floors. Slow and obvious on purpose: a mask is a set of pixels here, while the
 contracts judge it on run lengths. Lengths and measurements are in thousandths of their unit.
 """
+import hashlib
 import json
 import random
 
@@ -280,7 +281,53 @@ def drawn_case(kind, rng, readers, count, sizes):
     return items
 
 
+def framed(*fields):
+    """SHA-256 over fields, each framed by its length."""
+    return hashlib.sha256(b"".join(len(f).to_bytes(8, "big") + f for f in fields)).digest()
+
+
+def seed_commitment(network, item, secret):
+    return framed(b"tally/seed-secret/v1", network, item, secret)
+
+
+def panel_seed(network, item, secret, beacon):
+    return framed(b"tally/panel-seed/v1", network, item, secret, beacon)
+
+
+def draw_order(candidates, seed, given=()):
+    """candidates {account: organisation}, given {organisation: readers it has} -> accounts in the order they are asked.
+
+    None of an organisation comes before every other organisation has given as many.
+    """
+    given, ranked = dict(given), []
+    for place, account in enumerate(sorted(candidates, key=lambda a: (framed(b"tally/panel/v1", seed, a.encode()), a))):
+        organisation = candidates[account]
+        ranked.append((given.get(organisation, 0), place, account))
+        given[organisation] = given.get(organisation, 0) + 1
+    return [account for _, _, account in sorted(ranked)]
+
+
+def check_panels():
+    """The values that annotation.md states and Tests/ContractsTests/PanelTests.swift asks for."""
+    network, item, secret = b"\x11" * 32, b"north/n0001", b"\x22" * 32
+    seed = panel_seed(network, item, secret, b"\x33" * 32)
+    assert seed_commitment(network, item, secret).hex().startswith("9b51b73c7fb95c71")
+    assert seed.hex().startswith("40869c291468b7df")
+    candidates = {f"annotator/{o}-{n}": f"site/{o}" for n in range(1, 5) for o in "abc"}
+    order = draw_order(candidates, seed, {"site/a": 1})
+    assert " ".join(a.split("/")[1] for a in order) == "c-2 b-3 a-2 b-2 c-3 a-3 b-4 c-4 a-1 b-1 c-1 a-4"
+    # Without a bias: each of the four readers of an organisation is its one a quarter of the time.
+    seen = dict.fromkeys(candidates, 0)
+    for number in range(2000):
+        panel = draw_order(candidates, number.to_bytes(32, "big"))[:3]
+        assert len({candidates[a] for a in panel}) == 3
+        for account in panel:
+            seen[account] += 1
+    assert all(420 < count < 580 for count in seen.values()), seen
+
+
 def main():
+    check_panels()
     cases = []
     for kind, rule, shown in (
             ("measurement", Measurement(1500, 100), dict(absolute=1500, relative=100)),

@@ -112,7 +112,7 @@ struct ChainModel {
                 block.envelopes,
                 in: BlockContext(
                     network: genesis.network, terms: terms, height: block.height,
-                    opening: block.opening), on: replay
+                    previous: header.previous, opening: block.opening), on: replay
             ) { envelope, key in envelope.isSigned(by: key, network: self.genesis.network) }
         } catch {
             throw Violation("execution", "settled block \(block.slot) cannot be executed: \(error)")

@@ -31,7 +31,9 @@ extension Core {
         let highest = max(terms.newest.term, replica.journal.term)
         guard decision.term > highest else { throw Refused("notAbove") }
         do {
-            try check(decision, on: replica.headState, at: replica.head.height.next)
+            try check(
+                decision, on: replica.headState, at: replica.head.height.next,
+                inForce: replica.rules.agreement)
         } catch { throw Refused("impossible", "\(error)") }
         let sets = terms.inForce
         let key = keys.voteKeys.first { key in

@@ -132,6 +132,7 @@ extension Core {
             transaction.referenceFix.run = run
             transaction.referenceFix.root = data(named("reference \(run)"))
             transaction.referenceFix.count = 1
+        case .openSeeds: return []  // The sites of the simulator list their readers.
         case .stopRun(let run): transaction.runStop.run = run
         case .openRound(let run, let round):
             transaction.roundOpen.run = run

@@ -31,7 +31,8 @@ package struct Tally: AsyncParsableCommand {
             CommandGroup(
                 name: "Annotation:",
                 subcommands: [
-                    Worklist.self, Annotate.self, Score.self, Explain.self,
+                    Worklist.self, Annotate.self, Score.self, Explain.self, Dispute.self,
+                    Gold.self,
                     AnnotationsCommand.self, ConsensusCommand.self,
                 ]),
             CommandGroup(

@@ -28,6 +28,7 @@ enum MoneyRule {
     static let annotation = "annotation/1"
     static let pay = "pay/1"
     static let split = "split/1"
+    static let correction = "correction/1"
 }
 
 extension WireBalanceState {
@@ -109,6 +110,36 @@ extension ChangeSet {
         posting.microtokens = amount.microtokens
         posting.rule = rule
         posting.availableFrom = availableFrom
+        record(posting)
+    }
+
+    /// Takes back what an account waits for, at most all of it; it moves as pending as it was.
+    mutating func takeBack(
+        from debit: AccountID, to credit: AccountID, _ amount: TokenAmount,
+        pendingUntil height: UInt64, _ call: Call
+    ) throws(Rejection) {
+        let from = Array(debit.text.utf8)
+        let to = Array(credit.text.utf8)
+        var payer = value(WireBalanceState.self, .balances, from) ?? WireBalanceState()
+        guard let place = payer.pending.firstIndex(where: { $0.availableFrom == height }) else {
+            return
+        }
+        let moved = min(amount.microtokens, payer.pending[place].microtokens)
+        guard moved > 0, height > call.height else { return }
+        payer.pending[place].microtokens -= moved
+        if payer.pending[place].microtokens == 0 { payer.pending.remove(at: place) }
+        payer.mature(at: call.height)
+        set(.balances, from, to: payer)
+        var payee = value(WireBalanceState.self, .balances, to) ?? WireBalanceState()
+        payee.mature(at: call.height)
+        payee.add(moved, from: height)
+        set(.balances, to, to: payee)
+        var posting = WirePosting()
+        posting.debit = debit.text
+        posting.credit = credit.text
+        posting.microtokens = moved
+        posting.rule = MoneyRule.correction
+        posting.availableFrom = height
         record(posting)
     }
 

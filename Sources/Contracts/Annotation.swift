@@ -47,33 +47,48 @@ extension ChangeSet {
         value(WireItemState.self, .items, Array(item.text.utf8))
     }
 
-    fileprivate mutating func setItem(_ item: ItemID, to state: WireItemState, was: UInt64?) {
+    /// `was` is the height for which the item waited before; nil when it waited for none.
+    mutating func setItem(_ item: ItemID, to state: WireItemState, was: UInt64?) {
         set(.items, Array(item.text.utf8), to: state)
-        let closable = state.outcome == .open ? closableFrom(state) : nil
+        let closable = state.isUnderWay ? closableFrom(state) : nil
         guard closable != was else { return }
         if let was { clearDue(was, .item, item.text) }
         if let closable { setDue(closable, .item, item.text) }
     }
 
     mutating func openItem(
-        _ item: ItemID, readers: [String], size: ImageSize?, _ call: Call
+        _ item: ItemID, readers: [String], size: ImageSize?, seedCommitment: [UInt8], _ call: Call
     ) {
         let rule = call.context.agreement.annotation
         var period = openPeriod()
         period.items += 1
+        if !period.isReady(rule) { period.readyHeight = 0 }
         setOpenPeriod(period)
         var state = WireItemState()
         state.period = period.number
-        state.readers = readers
         state.width = size?.width ?? 0
         state.height = size?.height ?? 0
-        let window = readers.isEmpty ? 0 : UInt64(rule.commitWindow)
-        state.commitUntil = call.context.height.advanced(by: window).value
-        state.revealUntil =
+        set(.periodItems, periodItemKey(period.number, item), [1])
+        if rule.isDrawn {
+            awaitSeed(of: item, &state, seedCommitment, call)
+        } else {
+            state.readers = readers
+            state.openWindows(call)
+        }
+        setItem(item, to: state, was: nil)
+    }
+}
+
+extension WireItemState {
+    /// Starts the windows of the readers asked now; without any the item can be closed at once.
+    mutating func openWindows(_ call: Call) {
+        let rule = call.context.agreement.annotation
+        let window = presentReaders.isEmpty ? 0 : UInt64(rule.commitWindow)
+        commitUntil = call.context.height.advanced(by: window).value
+        revealFrom = 0
+        revealUntil =
             call.context.height
             .advanced(by: window).advanced(by: UInt64(rule.revealWindow)).value
-        set(.periodItems, periodItemKey(period.number, item), [1])
-        setItem(item, to: state, was: nil)
     }
 }
 
@@ -84,9 +99,11 @@ private func revealFrom(_ state: WireItemState) -> UInt64 {
 
 /// The first height at which the item can be closed, as far as is known now.
 ///
-/// At once when all that was committed is revealed; else when the reveal window is over.
+/// At once when all that was committed is revealed; else when the reveal window is over; without
+/// the site's secret when the window for it is.
 func closableFrom(_ state: WireItemState) -> UInt64 {
-    let outstanding = state.answers.contains { $0.grade == 0 }
+    guard !state.awaitsSeed else { return state.seedUntil + 1 }
+    let outstanding = state.presentAnswers.contains { $0.grade == 0 }
     return outstanding ? state.revealUntil + 1 : revealFrom(state)
 }
 
@@ -100,20 +117,22 @@ func commit(
 ) throws(Rejection) {
     guard let item = ItemID(body.item), body.commitment.count == 32 else { throw .malformedField }
     guard var state = changes.item(item) else { throw .unknownItem }
-    try call.require(state.readers.contains(call.signer.text), else: .notAssigned)
-    try call.require(state.outcome == .open, else: .itemClosed)
+    try call.require(state.everyReader.contains(call.signer.text), else: .notAssigned)
+    try call.require(state.isUnderWay, else: .itemClosed)
     try call.require(answerIndex(state, of: call.signer) == nil, else: .alreadyCommitted)
     try call.require(
-        state.revealFrom == 0 && call.height <= state.commitUntil, else: .commitWindowOver)
+        state.presentReaders.contains(call.signer.text) && state.revealFrom == 0
+            && call.height <= state.commitUntil, else: .commitWindowOver)
     let was = closableFrom(state)
     var answer = WireAnswerState()
     answer.annotator = call.signer.text
+    answer.wave = state.wave
     answer.commitment = body.commitment
     let place = state.answers.firstIndex {
         call.signer.text.utf8.lexicographicallyPrecedes($0.annotator.utf8)
     }
     state.answers.insert(answer, at: place ?? state.answers.count)
-    if state.answers.count == state.readers.count {
+    if state.presentAnswers.count == state.presentReaders.count {
         state.revealFrom = call.height + 1
         state.revealUntil =
             call.context.height
@@ -128,12 +147,15 @@ func reveal(
 ) throws(Rejection) {
     guard let item = ItemID(body.item), body.salt.count == 32 else { throw .malformedField }
     guard var state = changes.item(item) else { throw .unknownItem }
-    try call.require(state.readers.contains(call.signer.text), else: .notAssigned)
-    try call.require(state.outcome == .open, else: .itemClosed)
+    try call.require(state.everyReader.contains(call.signer.text), else: .notAssigned)
+    try call.require(state.isUnderWay, else: .itemClosed)
     guard let place = answerIndex(state, of: call.signer) else { throw .notCommitted }
     try call.require(state.answers[place].grade == 0, else: .alreadyRevealed)
-    try call.require(call.height >= revealFrom(state), else: .revealNotOpen)
-    try call.require(call.height <= state.revealUntil, else: .revealWindowOver)
+    let isPresent = state.answers[place].wave == state.wave
+    try call.require(!isPresent || call.height >= revealFrom(state), else: .revealNotOpen)
+    try call.require(
+        isPresent && call.height <= state.revealUntil,
+        else: .revealWindowOver)
     let answer = try call.answer(body, to: state)
     let commitment = answerCommitment(
         network: call.context.network, item: item, annotator: call.signer, answer: answer,
@@ -145,21 +167,43 @@ func reveal(
     changes.setItem(item, to: state, was: was)
 }
 
-/// `item.close`: decides an item by the agreement's rule; a commitment never revealed costs the
-/// stake.
+/// `item.close`: decides an item by the agreement's rule, or asks further readers.
+///
+/// A commitment never revealed costs the stake. Without an approved label the next wave is asked,
+/// then two seniors; with nobody left to ask the item ends.
 func close(_ body: WireItemClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     guard let item = ItemID(body.item) else { throw .malformedField }
     guard var state = changes.item(item) else { throw .unknownItem }
-    try call.require(state.outcome == .open, else: .itemClosed)
+    try call.require(state.isUnderWay, else: .itemClosed)
+    let rule = call.context.agreement.annotation
     let was = closableFrom(state)
     try call.require(call.height >= was, else: .itemNotReady)
-    changes.decide(&state, by: call.context.agreement.annotation)
+    let silent = state.presentAnswers.filter { $0.grade == 0 }
+        .compactMap { AccountID($0.annotator) }
+    try changes.penalise(
+        silent.map { ($0, nil) },
+        window: state.wave == 0
+            ? "item/\(item.text)" : "item/\(item.text)/\(state.wave)",
+        rule: MoneyRule.annotation, call)
+    try changes.payLaterAnswers(state, call)
+    changes.forgetSeed(of: item, state, call)
+    if state.outcome != .open {
+        try changes.endDispute(&state, of: item, rule, call)
+        return changes.setItem(item, to: state, was: was)
+    }
+    if state.later.last?.seniors == true {
+        changes.adjudicate(&state, by: rule)
+    } else {
+        changes.decide(&state, by: rule)
+        if state.outcome != .approved, changes.askFurther(item, &state, call) {
+            state.outcome = .open
+            state.spread = 0
+            return changes.setItem(item, to: state, was: was)
+        }
+    }
     state.closedHeight = call.height
     state.closeEnvelope = data(call.id.envelope.bytes)
     state.closeIndex = call.id.index
-    let silent = state.answers.filter { $0.grade == 0 }.compactMap { AccountID($0.annotator) }
-    try changes.penalise(
-        silent.map { ($0, nil) }, window: "item/\(item.text)", rule: MoneyRule.annotation, call)
-    changes.decided(state.outcome)
+    changes.decided(state.outcome, call)
     changes.setItem(item, to: state, was: was)
 }

@@ -31,6 +31,9 @@ enum PayRule {
     static let rowLimit: UInt64 = 1 << 31
 }
 
+/// How many rows an answer to gold counts as.
+package let goldMultiplicity = PayRule.goldMultiplicity
+
 /// How two answers agree: classes all or nothing, grades the nearer the more.
 package struct AnswerScale: Hashable, Sendable {
     package let classes: Int
@@ -49,7 +52,7 @@ package struct AnswerScale: Hashable, Sendable {
         ordinal ? top - abs(one - other) : (one == other ? 1 : 0)
     }
 
-    func contains(_ answer: Int) -> Bool { (0..<classes).contains(answer) }
+    package func contains(_ answer: Int) -> Bool { (0..<classes).contains(answer) }
 }
 
 /// What an annotator is paid for: how often which own answer met which reference.
@@ -255,19 +258,24 @@ package func payReference(
 ///   - classes: 2 to 255.
 ///   - ordinal: whether answers are grades.
 ///   - gold: true answers; of other items they are ignored.
+///   - rulings: labels of seniors who reversed an outcome; they stand for what the others said.
 ///   - carried: what readers below 30 answers brought from earlier periods.
 /// - Returns: one result for everybody who answered or carried rows in.
 /// - Throws: ``PayError``; the first in the order of accounts, then items.
 package func payPeriod(
     items: [ItemID: [AccountID: Int]], classes: Int, ordinal: Bool, gold: [ItemID: Int] = [:],
-    carried: [AccountID: PayRows] = [:]
+    rulings: [ItemID: Int] = [:], carried: [AccountID: PayRows] = [:]
 ) throws(PayError) -> [AccountID: PayResult<PayRows>] {
     let scale = try AnswerScale(classes: classes, ordinal: ordinal)
     for (reader, rows) in carried.sorted(by: { $0.key < $1.key }) {
         guard rows.fits(scale) else { throw .carriedRows(reader) }
     }
     let weights = try payReferenceWeights(items: items, scale: scale, gold: gold)
-    let rows = collectRows(items: items, scale: scale, gold: gold, weights: weights, in: carried)
+    for (item, ruling) in rulings.sorted(by: { $0.key < $1.key }) where !scale.contains(ruling) {
+        throw .goldOutOfRange(item, answer: ruling)
+    }
+    let rows = collectRows(
+        items: items, scale: scale, gold: gold, rulings: rulings, weights: weights, in: carried)
     var rated: [AccountID: (points: Int64, rows: Int64)] = [:]
     for (reader, rows) in rows.sorted(by: { $0.key < $1.key }) {
         guard let beyond = BeyondChance(rows, on: scale) else { throw .overflow(reader) }
@@ -308,7 +316,7 @@ func payResults<Rows: PayEvidence>(
 /// Adds the period's rows to those carried in; every answer is known to be on the scale.
 private func collectRows(
     items: [ItemID: [AccountID: Int]], scale: AnswerScale, gold: [ItemID: Int],
-    weights: [AccountID: UInt64], in carried: [AccountID: PayRows]
+    rulings: [ItemID: Int], weights: [AccountID: UInt64], in carried: [AccountID: PayRows]
 ) -> [AccountID: PayRows] {
     var rows = carried
     for (item, answers) in items {
@@ -318,6 +326,11 @@ private func collectRows(
                 rows[reader, default: .none].add(
                     own: answer, reference: truth, times: PayRule.goldMultiplicity,
                     classes: scale.classes)
+                continue
+            }
+            if let ruling = rulings[item] {
+                rows[reader, default: .none].add(
+                    own: answer, reference: ruling, times: 1, classes: scale.classes)
                 continue
             }
             let others = answers.lazy.filter { $0.key != reader }

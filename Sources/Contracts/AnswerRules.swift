@@ -54,10 +54,18 @@ extension WireItemState {
     /// The image's size; nil where answers are not about pixels.
     package var size: ImageSize? { ImageSize(width: width, height: height) }
 
-    /// The consensus of an approved item.
+    /// Whether the item has a label, from its readers or from seniors who reversed its outcome.
+    package var isApproved: Bool { outcome == .approved || hasReversal }
+
+    /// The label's grade, or what it trains as.
+    package var labelGrade: UInt32 { hasReversal ? reversal.grade : grade }
+
+    /// The label of an approved item.
     package func label(kind: AnswerKind) -> Answer? {
-        guard outcome == .approved else { return nil }
-        return kind.isGrade ? .grade(grade) : Answer(bytes: consensus, kind: kind, size: size)
+        guard isApproved else { return nil }
+        return kind.isGrade
+            ? .grade(labelGrade)
+            : Answer(bytes: hasReversal ? reversal.consensus : consensus, kind: kind, size: size)
     }
 }
 
@@ -129,19 +137,22 @@ extension Call {
 extension ChangeSet {
     /// Decides an item from its revealed answers, and counts it into the scores when approved.
     mutating func decide(_ state: inout WireItemState, by rule: WireAnnotationRule) {
-        let answers = state.answers.filter { $0.grade > 0 }
+        let answers = state.readersAnswers
         let grades = answers.map { Int($0.grade) }
         let size = state.size
         switch rule.kind {
         case .class:
             let score = onlineScore(answers, classes: Int(rule.classes))
             state.end(score.map { rule.classRule.outcome(of: grades, $0, rule) }) { .grade($0) }
-            count(score, of: &state)
+            if let score, state.outcome == .approved {
+                let share = score.posterior.permille(of: Int(state.grade) - 1)
+                state.posteriorPermille = UInt32(share)
+            }
+            countApproved(&state, rule)
         case .ordinal:
             state.end(rule.ordinalRule.outcome(of: grades)) { .grade(UInt32($0)) }
             if let low = grades.min(), let high = grades.max() { state.spread = UInt32(high - low) }
-            guard state.outcome == .approved else { return }
-            count(onlineScore(answers, classes: Int(rule.classes)), of: &state)
+            countApproved(&state, rule)
         case .measurement:
             state.end(rule.measurementRule.consensus(of: answers.compactMap(\.measurement))) {
                 .measurement($0)
@@ -159,9 +170,17 @@ extension ChangeSet {
         state.grade = rule.grade(of: label)
     }
 
-    private mutating func count(_ score: OnlineScore?, of state: inout WireItemState) {
-        guard let score, state.outcome == .approved else { return }
-        state.posteriorPermille = UInt32(score.posterior.permille(of: Int(state.grade) - 1))
+    /// Counts an approved item's first wave into the online scores, and keeps what they make of
+    /// its label unless all of its readers did already.
+    mutating func countApproved(_ state: inout WireItemState, _ rule: WireAnnotationRule) {
+        let answers = state.firstAnswers
+        guard state.outcome == .approved, rule.kind.isGrade, !answers.isEmpty,
+            let score = onlineScore(answers, classes: Int(rule.classes))
+        else { return }
+        if state.posteriorPermille == 0 {
+            let share = score.posterior.permille(of: Int(state.grade) - 1)
+            state.posteriorPermille = UInt32(share)
+        }
         count(score)
     }
 }

@@ -1,3 +1,4 @@
+package import Cryptography
 package import Ledger
 package import Wire
 
@@ -7,15 +8,19 @@ package struct BlockContext: Sendable {
     /// The terms up to the block, its own last.
     package let terms: TermHistory
     package let height: Height
+    /// The hash of the block below; the network's id below the first one.
+    package let previous: Digest
     /// The opening of the block's term, when it is the first of a term above 1.
     package let opening: Opening?
 
     package init(
-        network: NetworkID, terms: TermHistory, height: Height, opening: Opening? = nil
+        network: NetworkID, terms: TermHistory, height: Height, previous: Digest,
+        opening: Opening? = nil
     ) {
         self.network = network
         self.terms = terms
         self.height = height
+        self.previous = previous
         self.opening = opening
     }
 
@@ -66,6 +71,10 @@ package func apply(
     case .memberRekey(let body): try rekey(body, call, &changes)
     case .memberRevoke(let body): try revoke(body, call, &changes)
     case .evidenceSubmit(let body): try record(body, call, &changes)
+    case .seedOpen(let body): try open(body, call, &changes)
+    case .itemDispute(let body): try dispute(body, call, &changes)
+    case .goldCommit(let body): try commit(body, call, &changes)
+    case .goldReveal(let body): try reveal(body, call, &changes)
     case nil: throw .malformedField
     }
 }

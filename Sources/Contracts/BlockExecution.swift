@@ -101,9 +101,15 @@ package func execute(
     var leaves: [Digest] = []
     let interval = UInt64(context.agreement.chain.checkpointInterval)
     var isCheckpoint = context.height.value % interval == 0
+    changes.keepBeacon(context)
+    if let fault = changes.fault { throw .state(fault) }
+    _ = changes.commit()
     if let opening = context.opening {
         do throws(Rejection) {
-            try changes.open(opening.decision, height: context.height)
+            let before = Height(context.height.value &- 1)
+            try changes.open(
+                opening.decision, height: context.height,
+                inForce: context.terms.rules(at: before).agreement)
         } catch {
             if let fault = changes.fault { throw .state(fault) }
             throw .impossibleDecision(error)

@@ -55,6 +55,12 @@ package struct GradedRow<Value: Hashable & Sendable>: Hashable, Sendable {
     package let item: ItemID
     package let own: Value
     package let reference: Value
+
+    package init(item: ItemID, own: Value, reference: Value) {
+        self.item = item
+        self.own = own
+        self.reference = reference
+    }
 }
 
 /// A reader's rows in a period: its answers to items that others answered too, items ascending.
@@ -64,14 +70,19 @@ package struct GradedRow<Value: Hashable & Sendable>: Hashable, Sendable {
 ///   - items: first-wave answers to the period's approved items.
 ///   - rule: how answers become a reference.
 ///   - gold: true answers; their rows stand in a cycle of their own.
+///   - rulings: labels of seniors who reversed an outcome; they stand for what the others said.
 ///   - weights: how much each reader weighs in others' references; without them, 1 each.
 /// - Returns: a row for each item that has a reference.
 package func gradedRows<Rule: GradedRule>(
     of reader: AccountID, items: [ItemID: [AccountID: Rule.Value]], rule: Rule,
-    gold: [ItemID: Rule.Value] = [:], weights: [AccountID: UInt64]? = nil
+    gold: [ItemID: Rule.Value] = [:], rulings: [ItemID: Rule.Value] = [:],
+    weights: [AccountID: UInt64]? = nil
 ) -> [GradedRow<Rule.Value>] {
     items.sorted { $0.key < $1.key }.compactMap { item, answers in
         guard gold[item] == nil, let own = answers[reader] else { return nil }
+        if let ruling = rulings[item] {
+            return GradedRow(item: item, own: own, reference: ruling)
+        }
         let others = answers.filter { $0.key != reader }.sorted { $0.key < $1.key }
             .map { (value: $0.value, weight: weights?[$0.key] ?? 1) }
         return rule.reference(of: others).map { GradedRow(item: item, own: own, reference: $0) }
@@ -98,30 +109,23 @@ package func gradedSums<Rule: GradedRule>(
 ///   - items: first-wave answers to the period's approved items.
 ///   - rule: the agreement's.
 ///   - gold: true answers; of other items they are ignored.
+///   - rulings: labels of seniors who reversed an outcome; they stand for what the others said.
 ///   - carried: what readers below 30 answers brought from earlier periods.
 /// - Returns: one result for everybody who answered or carried rows in.
 /// - Throws: ``PayError/overflow(_:)``, the first in the order of accounts.
 package func payPeriod<Rule: GradedRule>(
     items: [ItemID: [AccountID: Rule.Value]], rule: Rule, gold: [ItemID: Rule.Value] = [:],
-    carried: [AccountID: GradedRows] = [:]
+    rulings: [ItemID: Rule.Value] = [:], carried: [AccountID: GradedRows] = [:]
 ) throws(PayError) -> [AccountID: PayResult<GradedRows>] {
     let gold = gold.filter { items[$0.key] != nil }
     let answered = Dictionary(
         items.values.flatMap(\.keys).map { ($0, UInt64(1)) }, uniquingKeysWith: &+)
-    var tests: [AccountID: GradedRows] = [:]
-    var weights: [AccountID: UInt64] = [:]
-    for reader in answered.keys.sorted() {
-        let rows = gold.sorted { $0.key < $1.key }.compactMap { item, truth in
-            items[item]?[reader].map { GradedRow(item: item, own: $0, reference: truth) }
-        }
-        guard let test = gradedSums(of: rows, rule: rule) else { throw .overflow(reader) }
-        tests[reader] = test
-        let kappa = UInt64(max(0, test.kappaPermille))
-        weights[reader] = gold.isEmpty ? 1 : kappa * test.count / (test.count + 10)
-    }
+    let tests = try goldTests(of: items, rule: rule, gold: gold)
+    let weights = referenceWeights(of: tests, gold: gold)
     var rows = carried
     for (reader, answers) in answered.sorted(by: { $0.key < $1.key }) {
-        let own = gradedRows(of: reader, items: items, rule: rule, gold: gold, weights: weights)
+        let own = gradedRows(
+            of: reader, items: items, rule: rule, gold: gold, rulings: rulings, weights: weights)
         var sum = rows[reader] ?? .none
         sum.countAnswers(answers)
         guard let judged = gradedSums(of: own, rule: rule), sum.add(judged, times: 1),
@@ -132,4 +136,31 @@ package func payPeriod<Rule: GradedRule>(
     let rated = rows.filter { $0.value.answers >= PayRule.minimumAnswers && $0.value.count > 0 }
         .mapValues { (points: $0.points, rows: Int64($0.count)) }
     return payResults(of: rows, rated: rated)
+}
+
+/// What each reader's answers to gold come to, a cycle of its own.
+///
+/// - Throws: ``PayError/overflow(_:)``, the first in the order of accounts.
+func goldTests<Rule: GradedRule>(
+    of items: [ItemID: [AccountID: Rule.Value]], rule: Rule, gold: [ItemID: Rule.Value]
+) throws(PayError) -> [AccountID: GradedRows] {
+    var tests: [AccountID: GradedRows] = [:]
+    for reader in Set(items.values.flatMap(\.keys)).sorted() {
+        let rows = gold.sorted { $0.key < $1.key }.compactMap { item, truth in
+            items[item]?[reader].map { GradedRow(item: item, own: $0, reference: truth) }
+        }
+        guard let test = gradedSums(of: rows, rule: rule) else { throw .overflow(reader) }
+        tests[reader] = test
+    }
+    return tests
+}
+
+/// How much each reader weighs in others' references: by its gold, or 1 without any.
+func referenceWeights(
+    of tests: [AccountID: GradedRows], gold: [ItemID: some Sendable]
+) -> [AccountID: UInt64] {
+    tests.mapValues { test in
+        let kappa = UInt64(max(0, test.kappaPermille))
+        return gold.isEmpty ? 1 : kappa * test.count / (test.count + 10)
+    }
 }

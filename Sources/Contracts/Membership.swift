@@ -14,7 +14,7 @@ extension ChangeSet {
 
     /// Registers a member and its keys, each key for one member only.
     mutating func register(
-        _ member: Member, organisation: AccountID, height: Height
+        _ member: Member, organisation: AccountID, credentials: [String] = [], height: Height
     ) throws(Rejection) {
         let key = Array(member.account.text.utf8)
         guard bytes(.members, key) == nil else { throw .memberExists }
@@ -23,6 +23,7 @@ extension ChangeSet {
         state.document = member.document
         state.organisation = organisation.text
         state.enrolledHeight = height.value
+        state.credentials = credentials
         set(.members, key, to: state)
     }
 
@@ -60,7 +61,16 @@ extension ChangeSet {
     /// stays so: the block that the term is opened on may be one that people did not know of.
     ///
     /// - Throws: what makes the decision impossible in this state; its block is then invalid.
-    mutating func open(_ decision: Decision, height: Height) throws(Rejection) {
+    mutating func open(
+        _ decision: Decision, height: Height, inForce: WireAgreement
+    ) throws(Rejection) {
+        if let next = decision.agreement?.annotation {
+            let period = openPeriod()
+            let (was, answer) = (inForce.annotation, (next.answer, next.classes))
+            guard period.decided >= period.items || answer == (was.answer, was.classes) else {
+                throw .answersUnderWay
+            }
+        }
         for member in decision.members {
             if self.member(member.account) == nil {
                 try register(member, organisation: member.account, height: height)
@@ -84,12 +94,18 @@ extension ChangeSet {
 
 /// Checks that a decision could be carried out in a state.
 ///
+/// - Parameters:
+///   - decision: what people want.
+///   - state: of the block that the term would be opened on.
+///   - height: of the term's first block.
+///   - agreement: in force below it.
 /// - Throws: what makes it impossible.
 package func check(
-    _ decision: Decision, on state: any StateView, at height: Height
+    _ decision: Decision, on state: any StateView, at height: Height,
+    inForce agreement: WireAgreement
 ) throws(Rejection) {
     var changes = ChangeSet(above: state)
-    try changes.open(decision, height: height)
+    try changes.open(decision, height: height, inForce: agreement)
 }
 
 /// The readers that one organisation may enrol in all, those who left included.
@@ -100,6 +116,12 @@ package let readersPerOrganisation: UInt64 = 1_000
 /// Under it the readers that an organisation has enrolled are counted, as a sequence.
 private func readerCountKey(_ organisation: AccountID) -> [UInt8] {
     Array("readers of \(organisation)".utf8)
+}
+
+/// Whether texts are credentials: at most 16 names, ascending, each once.
+private func areCredentials(_ texts: [String]) -> Bool {
+    texts.count <= 16 && texts.allSatisfy { isIdentifier($0.utf8) }
+        && zip(texts, texts.dropFirst()).allSatisfy { $0.utf8.lexicographicallyPrecedes($1.utf8) }
 }
 
 /// `member.enrol`: a site or the coordinator enrols a reader, developer, patient or treasurer.
@@ -115,6 +137,9 @@ func enrol(
     } catch { throw .memberMalformed }
     try call.require(member.account.role?.votes == false, else: .notAFoundingRole)
     let isReader = member.account.role == .annotator
+    try call.require(
+        areCredentials(body.credentials) && (isReader || body.credentials.isEmpty),
+        else: .credentialsMalformed)
     let key = readerCountKey(call.signer)
     var readers = changes.value(WireSequenceState.self, .sequences, key) ?? WireSequenceState()
     try call.require(
@@ -124,7 +149,9 @@ func enrol(
     {
         try call.require(consent.custodian == call.signer.text, else: .notCustodian)
     }
-    try changes.register(member, organisation: call.signer, height: call.context.height)
+    try changes.register(
+        member, organisation: call.signer, credentials: body.credentials,
+        height: call.context.height)
     guard isReader else { return }
     readers.last += 1
     changes.set(.sequences, key, to: readers)

@@ -2,6 +2,12 @@
 package enum Consensus<Label> {
     case approved(Label)
     case indeterminate(IndeterminateReason)
+
+    /// The label; nil without consensus.
+    var label: Label? {
+        guard case .approved(let label) = self else { return nil }
+        return label
+    }
 }
 
 extension Consensus: Equatable where Label: Equatable {}

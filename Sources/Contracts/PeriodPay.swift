@@ -15,9 +15,15 @@ extension ChangeSet {
         switch rule.kind {
         case .class, .ordinal: try closeGrades(of: period, approved, rule)
         case .measurement:
-            try closeGraded(of: period, measurements(approved), rule.measurementRule)
-        case .boxes: try closeGraded(of: period, boxSets(approved), rule.boxRule)
-        case .masks: try closeGraded(of: period, masks(approved), rule.maskRule)
+            try closeGraded(
+                of: period, measurements(approved), rule.measurementRule,
+                knowledge(of: approved, rule))
+        case .boxes:
+            try closeGraded(
+                of: period, boxSets(approved), rule.boxRule, knowledge(of: approved, rule))
+        case .masks:
+            try closeGraded(
+                of: period, masks(approved), rule.maskRule, knowledge(of: approved, rule))
         }
     }
 
@@ -26,6 +32,11 @@ extension ChangeSet {
     ) throws(Rejection) {
         // Answers and rows from before an agreement with fewer classes count no more.
         let classes = Int(rule.classes)
+        let gold = truths(approved.mapValues { [UInt8]($0.gold) }, rule)
+        let rulings = truths(
+            approved.filter(\.value.hasReversal).mapValues {
+                Answer.grade($0.reversal.grade).bytes
+            }, rule)
         let approved = approved.mapValues { state in
             answers(of: state) { $0.grade > classes ? nil : Int($0.grade) - 1 }
         }.filter { !$0.value.isEmpty }
@@ -43,16 +54,21 @@ extension ChangeSet {
         }
         let batch: ScoreBatch
         let results: [AccountID: PayResult<PayRows>]
+        let weights: [AccountID: UInt64]
         do {
-            batch = try scoreBatch(items: items, classes: classes)
+            batch = try scoreBatch(items: items, classes: classes, gold: gold)
             results = try payPeriod(
-                items: approved, classes: classes, ordinal: rule.kind == .ordinal,
-                carried: carried)
+                items: approved, classes: classes, ordinal: rule.kind == .ordinal, gold: gold,
+                rulings: rulings, carried: carried)
+            weights = try payReferenceWeights(
+                items: approved,
+                scale: AnswerScale(classes: classes, ordinal: rule.kind == .ordinal), gold: gold)
         } catch { throw .amountOverflow }
         settleScores(batch.counts, classes: classes)
         for (reader, result) in results.sorted(by: { $0.key < $1.key }) {
             var pay = payState(result)
             pay.joint = result.rows.joint
+            if !gold.isEmpty { pay.referenceWeight = weights[reader] ?? 0 }
             pay.accuracyPermille = UInt32(clamping: batch.counts.accuracyPermille(reader))
             pay.kappaPermille = Int32(clamping: batch.counts.kappaPermille(reader))
             set(.pay, payKey(period, reader), to: pay)
@@ -64,7 +80,8 @@ extension ChangeSet {
     }
 
     private mutating func closeGraded<Rule: GradedRule>(
-        of period: UInt32, _ approved: [ItemID: [AccountID: Rule.Value]], _ rule: Rule
+        of period: UInt32, _ approved: [ItemID: [AccountID: Rule.Value]], _ rule: Rule,
+        _ known: PayKnowledge<Rule.Value>
     ) throws(Rejection) {
         let totals = payTotals()
         let carried = totals.compactMapValues { total in
@@ -74,12 +91,18 @@ extension ChangeSet {
                     agreed: total.carriedAgreed, chance: total.carriedChance) : nil
         }
         let results: [AccountID: PayResult<GradedRows>]
+        let weights: [AccountID: UInt64]
         do {
-            results = try payPeriod(items: approved, rule: rule, carried: carried)
+            results = try payPeriod(
+                items: approved, rule: rule, gold: known.gold, rulings: known.rulings,
+                carried: carried)
+            weights = referenceWeights(
+                of: try goldTests(of: approved, rule: rule, gold: known.gold), gold: known.gold)
         } catch { throw .amountOverflow }
         for (reader, result) in results.sorted(by: { $0.key < $1.key }) {
             var pay = payState(result)
             pay.agreed = result.rows.agreed
+            if !known.gold.isEmpty { pay.referenceWeight = weights[reader] ?? 0 }
             pay.chance = result.rows.chance
             pay.accuracyPermille = UInt32(clamping: result.rows.agreementPermille)
             pay.kappaPermille = Int32(clamping: result.rows.kappaPermille)
@@ -106,17 +129,29 @@ extension ChangeSet {
     }
 }
 
-/// The revealed answers of an item, by reader.
+/// Grades from bytes, counted from 0; bytes that are no grade of the agreement are passed over.
+private func truths(
+    _ answers: [ItemID: [UInt8]], _ rule: WireAnnotationRule
+) -> [ItemID: Int] {
+    answers.compactMapValues { bytes in
+        guard case .grade(let grade) = rule.answer(bytes, size: nil) else { return nil }
+        return Int(grade) - 1
+    }
+}
+
+/// The revealed answers of an item's first wave, by reader; of gold everybody's, for gold judges
+/// also who answered after others had revealed.
 private func answers<Value>(
     of state: WireItemState, _ value: (WireAnswerState) -> Value?
 ) -> [AccountID: Value] {
     Dictionary(
-        state.answers.filter { $0.grade > 0 }.compactMap { answer in
-            guard let reader = AccountID(answer.annotator), let value = value(answer) else {
-                return nil
-            }
-            return (reader, value)
-        }, uniquingKeysWith: { first, _ in first })
+        (state.gold.isEmpty ? state.firstAnswers : state.answers.filter { $0.grade > 0 })
+            .compactMap { answer in
+                guard let reader = AccountID(answer.annotator), let value = value(answer) else {
+                    return nil
+                }
+                return (reader, value)
+            }, uniquingKeysWith: { first, _ in first })
 }
 
 /// Measurements of items, by reader.

@@ -13,6 +13,13 @@ package func payKey(_ period: UInt32, _ reader: AccountID) -> [UInt8] {
     bigEndian(period) + Array(reader.text.utf8)
 }
 
+extension WirePeriodState {
+    /// Whether every item has an outcome, or as many as the agreement asks for.
+    func isReady(_ rule: WireAnnotationRule) -> Bool {
+        items > 0 && (decided == items || decided >= rule.periodItems)
+    }
+}
+
 extension ChangeSet {
     package mutating func openPeriod() -> WirePeriodState {
         if let state = value(WirePeriodState.self, .periods, openPeriodKey) { return state }
@@ -25,7 +32,8 @@ extension ChangeSet {
         set(.periods, openPeriodKey, to: state)
     }
 
-    mutating func decided(_ outcome: WireItemOutcome) {
+    mutating func decided(_ outcome: WireItemOutcome, _ call: Call) {
+        let rule = call.context.agreement.annotation
         var period = openPeriod()
         period.decided += 1
         switch outcome {
@@ -33,6 +41,9 @@ extension ChangeSet {
         case .disputed: period.disputed += 1
         case .tooFew: period.tooFew += 1
         case .open, .UNRECOGNIZED: break
+        }
+        if !rule.goldOrganisation.isEmpty, period.readyHeight == 0, period.isReady(rule) {
+            period.readyHeight = call.height
         }
         setOpenPeriod(period)
     }
@@ -129,9 +140,8 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
     let rule = call.context.agreement.annotation
     var period = changes.openPeriod()
     try call.require(
-        body.period == period.number && period.items > 0
-            && (period.decided == period.items || period.decided >= rule.periodItems),
-        else: .periodNotReady)
+        body.period == period.number && period.isReady(rule), else: .periodNotReady)
+    try changes.requireGold(of: period, call)
     var approved: [ItemID: WireItemState] = [:]
     var carriedOver: [(ItemID, WireItemState)] = []
     for entry in changes.entries(in: .periodItems, prefix: bigEndian(period.number)) {
@@ -139,7 +149,7 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
             let item = ItemID(text), let state = changes.item(item)
         else { continue }
         if state.outcome == .open { carriedOver.append((item, state)) }
-        if state.outcome == .approved { approved[item] = state }
+        if state.isApproved { approved[item] = state }
     }
     try changes.closeBooks(of: period.number, approved, rule)
     period.closedHeight = call.height

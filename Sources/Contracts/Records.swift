@@ -16,6 +16,9 @@ func register(
     try call.require(
         call.context.agreement.annotation.kind.isImage
             ? size != nil : body.width == 0 && body.height == 0, else: .malformedField)
+    try call.require(
+        body.seedCommitment.count == (call.context.agreement.annotation.isDrawn ? 32 : 0),
+        else: .malformedField)
     try call.require(item.site == call.signer.name, else: .foreignItem)
     let key = Array(item.text.utf8)
     try call.require(changes.bytes(.records, key) == nil, else: .itemExists)
@@ -24,7 +27,11 @@ func register(
     let purpose: WirePurpose = body.use == .training ? .training : .evaluation
     try call.require(
         consent.interval(for: purpose, at: call.height) != nil, else: .noConsent)
-    try checkReaders(body.readers, call, &changes)
+    if call.context.agreement.annotation.isDrawn {
+        try call.require(body.readers.isEmpty, else: .readersMalformed)
+    } else {
+        try checkReaders(body.readers, call, &changes)
+    }
 
     let isDuplicate = changes.bytes(.tags, tag) != nil
     var record = WireRecordState()
@@ -39,7 +46,8 @@ func register(
     var first = WireTagState()
     first.item = item.text
     changes.set(.tags, tag, to: first)
-    changes.openItem(item, readers: body.readers, size: size, call)
+    changes.openItem(
+        item, readers: body.readers, size: size, seedCommitment: [UInt8](body.seedCommitment), call)
 }
 
 private func checkReaders(

@@ -68,6 +68,23 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case alreadyRecorded = 92
     case needsChain = 93
 
+    case credentialsMalformed = 100
+    case seedNotAwaited = 101
+    case seedTooEarly = 102
+    case seedWindowOver = 103
+    case seedDoesNotOpen = 104
+    case disputeWindowOver = 106
+    case alreadyAdjudicated = 107
+    case noSeniors = 108
+    case goldKnown = 110
+    case goldExhausted = 111
+    case unknownGold = 112
+    case goldNotOpen = 113
+    case goldMalformed = 114
+    case goldDoesNotOpen = 115
+    case goldAwaited = 116
+    case answersUnderWay = 117
+
     package var description: String {
         switch self {
         case .notPermitted: "the signer's role does not allow this"
@@ -131,6 +148,28 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .alreadyRecorded: "the offence is already recorded"
         case .needsChain:
             "an invalid block convicts by re-execution only; check it with `tally evidence check`"
+        case .credentialsMalformed:
+            "credentials must be names of 1 to 64 of a-z 0-9 . _ -, at most 16, ascending, each "
+                + "once, and of an annotator"
+        case .seedNotAwaited: "the item awaits no secret of its site"
+        case .seedTooEarly:
+            "the secret is early: it opens in the second block after the registration, when the "
+                + "hash of the first is fixed"
+        case .seedWindowOver: "the window for the secret is over"
+        case .seedDoesNotOpen: "the secret is not the one that the registration committed to"
+        case .disputeWindowOver: "the appeal window of the item is over"
+        case .alreadyAdjudicated: "seniors have been asked about this item already"
+        case .noSeniors: "there are no two seniors left to ask, or the agreement names none"
+        case .goldKnown: "this commitment to gold is on the chain already"
+        case .goldExhausted: "the period has as many commitments to gold as it may have"
+        case .unknownGold: "there is no such commitment to gold in the open period"
+        case .goldNotOpen: "gold is shown when its period can close, not before"
+        case .goldMalformed:
+            "gold must name items ascending, each once, with an answer that the agreement asks for"
+        case .goldDoesNotOpen: "the answers and the salt do not open the commitment to gold"
+        case .goldAwaited: "gold of the period is not shown yet, and its window is open"
+        case .answersUnderWay:
+            "the kind of answers cannot change while items of the open period await an outcome"
         }
     }
 }

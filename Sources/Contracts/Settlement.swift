@@ -127,6 +127,13 @@ extension ChangeSet {
             totalWeight = totalWeight.addingReportingOverflow(weight).partialValue
         }
         openWindow(id, window, call)
+        if !call.context.agreement.annotation.seniorCredential.isEmpty {
+            var paid = WireRoundShareState()
+            paid.microtokens = share.microtokens
+            paid.weight = totalWeight
+            paid.period = openPeriod().number
+            set(.roundShares, Array(id.utf8), to: paid)
+        }
         var penalties: [(AccountID, TokenAmount?)] = []
         for (reader, shortfall) in shortfalls {
             let left = balance(of: ConsortiumAccount.stake(of: reader), at: call.height)

@@ -50,5 +50,6 @@ func expire(
             TokenAmount(microtokens: microtokens), rule: window.rule, call)
     }
     changes.set(.windows, key, nil)
+    if changes.bytes(.roundShares, key) != nil { changes.set(.roundShares, key, nil) }
     changes.clearDue(window.untilHeight + 1, .window, body.window)
 }

@@ -15,12 +15,36 @@ package enum Duty: Hashable, Sendable {
     /// Say what the round's aggregate and values are.
     case checkRound(run: UInt32, round: UInt32)
     case closeRound(run: UInt32, round: UInt32)
+    /// Open the site's secrets of the items that were registered at a height.
+    case openSeeds(registered: UInt64)
 }
 
 /// The duties of an account in the contract state of a height; the same state, the same duties.
 ///
 /// A duty is due when its transaction is valid in the next block.
 package func duties(
+    of account: AccountID, in state: any StateView, at height: Height, rules: TermRules
+) throws(StateFault) -> [Duty] {
+    try seedDuties(of: account, in: state, at: height)
+        + runDuties(of: account, in: state, at: height, rules: rules)
+}
+
+/// The state is a settled one: were the block dropped whose hash decides the panel, another could
+/// be made by somebody who knows the secret.
+private func seedDuties(
+    of account: AccountID, in state: any StateView, at height: Height
+) throws(StateFault) -> [Duty] {
+    guard account.role == .site else { return [] }
+    let prefix = seedKeys(of: account.name)
+    let first = try state.entries(in: .seeds, prefix: prefix, limit: 1).first
+    guard let first, first.key.key.count > prefix.count + 8 else { return [] }
+    let registered = first.key.key[prefix.count..<prefix.count + 8]
+        .reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard height.value >= registered.addingReportingOverflow(2).partialValue else { return [] }
+    return [.openSeeds(registered: registered)]
+}
+
+private func runDuties(
     of account: AccountID, in state: any StateView, at height: Height, rules: TermRules
 ) throws(StateFault) -> [Duty] {
     var changes = ChangeSet(above: state)

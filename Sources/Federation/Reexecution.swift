@@ -85,7 +85,8 @@ private func reexecute(
             envelopes,
             in: BlockContext(
                 network: network, terms: terms, height: parent.height.next,
-                opening: carried.opening), on: state, isVerified: { _, _ in true })
+                previous: parent.hash, opening: carried.opening), on: state,
+            isVerified: { _, _ in true })
     } catch { throw .execution(error) }
     guard header.effectsRoot == execution.effectsRoot else { throw .wrongRoot("effects root") }
     var root = Digest.zero

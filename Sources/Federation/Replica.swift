@@ -92,7 +92,8 @@ package struct Replica: Sendable {
 
     /// What a transaction may know in the block after the head.
     package var nextContext: BlockContext {
-        BlockContext(network: network, terms: head.terms, height: head.height.next)
+        BlockContext(
+            network: network, terms: head.terms, height: head.height.next, previous: head.hash)
     }
 
     /// Whether the signature is good; each is checked once.
@@ -218,7 +219,8 @@ package struct Replica: Sendable {
         let execution = try Contracts.execute(
             envelopes,
             in: BlockContext(
-                network: network, terms: terms, height: parent.height.next, opening: opening),
+                network: network, terms: terms, height: parent.height.next,
+                previous: parent.hash, opening: opening),
             on: state(after: path)
         ) { envelope, key in
             verified.verifies(envelope, key, network)

@@ -221,7 +221,9 @@ package struct TermDesk: Sendable {
         let isGood: ()? = try? opening.verify(
             above: parent.slot, inForce: inForce, network: replica.network)
         guard isGood != nil, let state = replica.state(after: parent.hash),
-            (try? check(decision, on: state, at: parent.height.next)) != nil
+            (try? check(
+                decision, on: state, at: parent.height.next,
+                inForce: parent.terms.newest.agreement)) != nil
         else { return nil }
         return Plan(opening: opening, parent: parent, certificate: certificate)
     }

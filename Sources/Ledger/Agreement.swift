@@ -26,7 +26,7 @@ package func validate(_ agreement: WireAgreement) throws(AgreementFault) {
 
     let annotation = agreement.annotation
     try require(annotation.rule == "annotation/1", "annotation.rule", "must be annotation/1")
-    try require(annotation.panel == "own-site", "annotation.panel", "must be own-site")
+    try validate(panels: annotation)
     try validate(answers: annotation)
     try require(annotation.commitWindow > 0, "annotation.commitWindow", "must be above zero")
     try require(annotation.revealWindow > 0, "annotation.revealWindow", "must be above zero")

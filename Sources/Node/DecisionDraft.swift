@@ -108,7 +108,8 @@ package struct DecisionDraft: Sendable {
             decision = try Decision(strictly: wire.encoded(), network: store.genesis.network)
         } catch { throw Fault.malformed(error) }
         do {
-            try check(decision, on: SQLiteState(store), at: tip.height.next)
+            try check(
+                decision, on: SQLiteState(store), at: tip.height.next, inForce: rules.agreement)
         } catch { throw Fault.impossible(error) }
         return decision
     }

@@ -25,6 +25,8 @@ actor DutyWorker {
     private let blobs: BlobStore
     private let patients: PatientStore?
     private let contentKey: [UInt8]
+    /// From which the secrets of drawn panels come; nil at a node that registers no records.
+    private let panelKey: [UInt8]?
     private let logger: Logger
     private let links: PeerLinks
     private let store: LedgerStore
@@ -32,6 +34,9 @@ actor DutyWorker {
     private var references: [UInt32: AssembledReference] = [:]
     /// The newest run and its closed rounds, when all blobs of the chain were last seen here.
     private var complete: (run: UInt32, closed: UInt32)?
+
+    /// Secrets that are opened in one go; what remains follows with the next settled block.
+    private static let seedsAtOnce = 5_000
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -47,6 +52,7 @@ actor DutyWorker {
         self.store = store
         self.logger = logger
         contentKey = try home.contentKey()
+        panelKey = account.role == .site ? try home.panelKey() : nil
         coalitions = try CoalitionFiles(folder: home.cache)
     }
 
@@ -62,6 +68,7 @@ actor DutyWorker {
         case .train(let run, let round): try await train(run, round)
         case .checkRound(let run, let round): try await checkRound(run, round)
         case .closeRound(let run, let round): try await closeRound(run, round)
+        case .openSeeds(let registered): try openSeeds(registered)
         }
     }
 
@@ -86,6 +93,24 @@ actor DutyWorker {
             throw DutyFailure(description: "round \(run).\(number) is not on the chain")
         }
         return round
+    }
+
+    // MARK: panels
+
+    /// Opens this site's secrets of the items registered at a height, the first of them first.
+    private func openSeeds(_ registered: UInt64) throws -> [WireTransaction] {
+        guard let panelKey else { return [] }
+        let prefix = seedKeys(of: account.name, registered: registered)
+        let waiting = try state.entries(in: .seeds, prefix: prefix, limit: Self.seedsAtOnce)
+        return waiting.compactMap { entry in
+            guard let item = ItemID(String(decoding: entry.key.key[prefix.count...], as: UTF8.self))
+            else { return nil }
+            var transaction = WireTransaction()
+            transaction.seedOpen.item = item.text
+            transaction.seedOpen.secret = data(
+                panelSecret(secret: panelKey, network: store.genesis.network, item: item))
+            return transaction
+        }
     }
 
     // MARK: the reference set

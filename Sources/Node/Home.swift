@@ -306,6 +306,13 @@ package struct Home: Sendable {
             readSecret(keys + "/patients.key", remedy: "restore the site's keys from backup"))
     }
 
+    /// From which a site's secrets for drawn panels come; it outlives a change of signing keys.
+    package func panelKey() throws -> [UInt8] {
+        let key = try readSecret(
+            keys + "/patients.key", remedy: "restore the site's keys from backup")
+        return hmacSHA256(key: key, Array("tally/panel-key/v1".utf8)).bytes
+    }
+
     /// The consortium's content key, 32 bytes, handed over with genesis.
     package func contentKey() throws -> [UInt8] {
         let bytes = try readSecret(

@@ -66,7 +66,9 @@ extension NodeCore {
         let highest = max(terms.newest.term, replica.journal.term)
         guard decision.term > highest else { throw GovernanceRefusal.notAbove(highest) }
         do {
-            try check(decision, on: replica.headState, at: replica.head.height.next)
+            try check(
+                decision, on: replica.headState, at: replica.head.height.next,
+                inForce: replica.rules.agreement)
         } catch { throw GovernanceRefusal.impossible(error) }
         let sets = terms.inForce
         let key = keys.voteKeys.first { key in

@@ -159,7 +159,8 @@ private func start(
     let desk = try patients.map {
         PatientDesk(
             site: keys.account, agreement: { try store.terms().newest.agreement }, patients: $0,
-            contentKey: try home.contentKey())
+            contentKey: try home.contentKey(), panelKey: try home.panelKey(),
+            network: store.genesis.network)
     }
     let uplink = Uplink(core: core, links: links)
     let gateway = Gateway(

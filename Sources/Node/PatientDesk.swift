@@ -17,6 +17,9 @@ struct PatientDesk: Sendable {
     let agreement: @Sendable () throws -> WireAgreement
     let patients: PatientStore
     let contentKey: [UInt8]
+    /// From which the secrets of drawn panels come.
+    let panelKey: [UInt8]
+    let network: NetworkID
 
     func pseudonym(of patient: String) throws -> [UInt8] {
         guard let pseudonym = try patients.pseudonym(of: patient) else {
@@ -49,7 +52,8 @@ struct PatientDesk: Sendable {
     }
 
     func records(_ request: WireRecordsRequest) throws -> [WireTransaction] {
-        let features = try agreement().training.features
+        let agreement = try agreement()
+        let features = agreement.training.features
         guard request.features == features else {
             throw DeskRefusal(
                 description: "the features must be, in this order: "
@@ -91,6 +95,11 @@ struct PatientDesk: Sendable {
             transaction.recordRegister.readers = row.readers
             transaction.recordRegister.width = row.width
             transaction.recordRegister.height = row.height
+            if agreement.annotation.isDrawn {
+                let secret = panelSecret(secret: panelKey, network: network, item: item)
+                transaction.recordRegister.seedCommitment = data(
+                    seedCommitment(network: network, item: item, secret: secret).bytes)
+            }
             transactions.append(transaction)
         }
         try patients.keep(held)

@@ -168,7 +168,7 @@ package struct ChainAudit: Sendable {
         }
         let context = BlockContext(
             network: genesis.network, terms: block.terms.after, height: Height(block.height),
-            opening: block.terms.opening)
+            previous: block.header?.previous ?? .zero, opening: block.terms.opening)
         var (number, bad) = (0, [(String, String)]())
         do throws(ExecutionFault) {
             let execution = try Contracts.execute(envelopes, in: context, on: state) {

@@ -64,16 +64,31 @@ package func usableRecord(
     else { throw .notRegistered }
     guard record.use == use else { throw .otherUse }
     guard !record.duplicate else { throw .duplicate }
-    guard let state = changes.item(item), state.outcome == .approved,
-        state.closedHeight <= height, let envelope = Digest(state.closeEnvelope)
-    else { throw .notApproved }
-    guard let label = label(ofGrade: state.grade, rule) else { throw .noLabel }
+    guard let label = changes.item(item)?.label(at: height) else { throw .notApproved }
+    guard let isPositive = Replay.label(ofGrade: label.grade, rule) else { throw .noLabel }
     let consent = changes.value(WireConsentState.self, .consents, [UInt8](record.patient))
     let purpose: WirePurpose = use == .training ? .training : .evaluation
     guard consent?.interval(for: purpose, at: height) != nil else { throw .noConsent }
     return UsableRecord(
         item: item, patient: [UInt8](record.patient), contentTag: [UInt8](record.contentTag),
-        label: label, closedBy: TransactionID(envelope: envelope, index: state.closeIndex))
+        label: isPositive, closedBy: label.closedBy)
+}
+
+extension WireItemState {
+    /// The label that an item had at a height, and the transaction that gave it.
+    ///
+    /// Seniors may reverse an outcome later: what was opened before keeps the label of its day.
+    fileprivate func label(at height: UInt64) -> (grade: UInt32, closedBy: TransactionID)? {
+        let isReversed = hasReversal && reversal.height <= height
+        guard isReversed || (outcome == .approved && closedHeight <= height) else { return nil }
+        let cause = isReversed ? reversal.closeEnvelope : closeEnvelope
+        guard let envelope = Digest(cause) else { return nil }
+        let index = isReversed ? reversal.closeIndex : closeIndex
+        return (
+            isReversed ? reversal.grade : grade,
+            TransactionID(envelope: envelope, index: index)
+        )
+    }
 }
 
 /// The reference set of a run, and the root that a voter states for it.

@@ -69,6 +69,8 @@ extension WireConsentState: WireValue {}
 extension WireRecordState: WireValue {}
 extension WireTagState: WireValue {}
 extension WireItemState: WireValue {}
+extension WireGoldState: WireValue {}
+extension WireRoundShareState: WireValue {}
 extension WirePeriodState: WireValue {}
 extension WireScoreState: WireValue {}
 extension WirePayState: WireValue {}

@@ -113,7 +113,7 @@ package nonisolated struct WireAnnotationRule: @unchecked Sendable {
     set {_uniqueStorage()._classes = newValue}
   }
 
-  /// "own-site"
+  /// "own-site" or "consortium"
   package var panel: String {
     get {_storage._panel}
     set {_uniqueStorage()._panel = newValue}
@@ -209,6 +209,48 @@ package nonisolated struct WireAnnotationRule: @unchecked Sendable {
   package var agreementPermille: UInt32 {
     get {_storage._agreementPermille}
     set {_uniqueStorage()._agreementPermille = newValue}
+  }
+
+  /// readers in all after each wave of a drawn panel; none: listed panels
+  package var waves: [UInt32] {
+    get {_storage._waves}
+    set {_uniqueStorage()._waves = newValue}
+  }
+
+  /// of a drawn reader
+  package var credential: String {
+    get {_storage._credential}
+    set {_uniqueStorage()._credential = newValue}
+  }
+
+  /// of who adjudicates; empty: nobody does
+  package var seniorCredential: String {
+    get {_storage._seniorCredential}
+    set {_uniqueStorage()._seniorCredential = newValue}
+  }
+
+  /// heights in which a site opens its secret
+  package var secretWindow: UInt32 {
+    get {_storage._secretWindow}
+    set {_uniqueStorage()._secretWindow = newValue}
+  }
+
+  /// for an answer after others have revealed
+  package var laterFeeMicrotokens: UInt64 {
+    get {_storage._laterFeeMicrotokens}
+    set {_uniqueStorage()._laterFeeMicrotokens = newValue}
+  }
+
+  /// who may propose gold; empty: nobody
+  package var goldOrganisation: String {
+    get {_storage._goldOrganisation}
+    set {_uniqueStorage()._goldOrganisation = newValue}
+  }
+
+  /// heights in which gold is shown once a period could close
+  package var goldWindow: UInt32 {
+    get {_storage._goldWindow}
+    set {_uniqueStorage()._goldWindow = newValue}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -537,7 +579,7 @@ nonisolated extension WireChainRules: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireAnnotationRule: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AnnotationRule"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rule\0\u{1}answer\0\u{1}classes\0\u{1}panel\0\u{3}commit_window\0\u{3}reveal_window\0\u{3}minimum_answers\0\u{3}near_share_numerator\0\u{3}near_share_denominator\0\u{3}near_distance\0\u{3}maximum_spread\0\u{3}period_items\0\u{1}labels\0\u{3}posterior_permille\0\u{3}minimum_votes\0\u{3}absolute_tolerance\0\u{3}relative_tolerance_permille\0\u{1}cut\0\u{3}overlap_permille\0\u{3}agreement_permille\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rule\0\u{1}answer\0\u{1}classes\0\u{1}panel\0\u{3}commit_window\0\u{3}reveal_window\0\u{3}minimum_answers\0\u{3}near_share_numerator\0\u{3}near_share_denominator\0\u{3}near_distance\0\u{3}maximum_spread\0\u{3}period_items\0\u{1}labels\0\u{3}posterior_permille\0\u{3}minimum_votes\0\u{3}absolute_tolerance\0\u{3}relative_tolerance_permille\0\u{1}cut\0\u{3}overlap_permille\0\u{3}agreement_permille\0\u{1}waves\0\u{1}credential\0\u{3}senior_credential\0\u{3}secret_window\0\u{3}later_fee_microtokens\0\u{3}gold_organisation\0\u{3}gold_window\0")
 
   fileprivate class _StorageClass {
     var _rule: String = String()
@@ -560,6 +602,13 @@ nonisolated extension WireAnnotationRule: SwiftProtobuf.Message, SwiftProtobuf._
     var _cut: Int64 = 0
     var _overlapPermille: UInt32 = 0
     var _agreementPermille: UInt32 = 0
+    var _waves: [UInt32] = []
+    var _credential: String = String()
+    var _seniorCredential: String = String()
+    var _secretWindow: UInt32 = 0
+    var _laterFeeMicrotokens: UInt64 = 0
+    var _goldOrganisation: String = String()
+    var _goldWindow: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -590,6 +639,13 @@ nonisolated extension WireAnnotationRule: SwiftProtobuf.Message, SwiftProtobuf._
       _cut = source._cut
       _overlapPermille = source._overlapPermille
       _agreementPermille = source._agreementPermille
+      _waves = source._waves
+      _credential = source._credential
+      _seniorCredential = source._seniorCredential
+      _secretWindow = source._secretWindow
+      _laterFeeMicrotokens = source._laterFeeMicrotokens
+      _goldOrganisation = source._goldOrganisation
+      _goldWindow = source._goldWindow
     }
   }
 
@@ -628,6 +684,13 @@ nonisolated extension WireAnnotationRule: SwiftProtobuf.Message, SwiftProtobuf._
         case 18: try { try decoder.decodeSingularSInt64Field(value: &_storage._cut) }()
         case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._overlapPermille) }()
         case 20: try { try decoder.decodeSingularUInt32Field(value: &_storage._agreementPermille) }()
+        case 21: try { try decoder.decodeRepeatedUInt32Field(value: &_storage._waves) }()
+        case 22: try { try decoder.decodeSingularStringField(value: &_storage._credential) }()
+        case 23: try { try decoder.decodeSingularStringField(value: &_storage._seniorCredential) }()
+        case 24: try { try decoder.decodeSingularUInt32Field(value: &_storage._secretWindow) }()
+        case 25: try { try decoder.decodeSingularUInt64Field(value: &_storage._laterFeeMicrotokens) }()
+        case 26: try { try decoder.decodeSingularStringField(value: &_storage._goldOrganisation) }()
+        case 27: try { try decoder.decodeSingularUInt32Field(value: &_storage._goldWindow) }()
         default: break
         }
       }
@@ -696,6 +759,27 @@ nonisolated extension WireAnnotationRule: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._agreementPermille != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._agreementPermille, fieldNumber: 20)
       }
+      if !_storage._waves.isEmpty {
+        try visitor.visitPackedUInt32Field(value: _storage._waves, fieldNumber: 21)
+      }
+      if !_storage._credential.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._credential, fieldNumber: 22)
+      }
+      if !_storage._seniorCredential.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._seniorCredential, fieldNumber: 23)
+      }
+      if _storage._secretWindow != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._secretWindow, fieldNumber: 24)
+      }
+      if _storage._laterFeeMicrotokens != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._laterFeeMicrotokens, fieldNumber: 25)
+      }
+      if !_storage._goldOrganisation.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._goldOrganisation, fieldNumber: 26)
+      }
+      if _storage._goldWindow != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._goldWindow, fieldNumber: 27)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -725,6 +809,13 @@ nonisolated extension WireAnnotationRule: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._cut != rhs_storage._cut {return false}
         if _storage._overlapPermille != rhs_storage._overlapPermille {return false}
         if _storage._agreementPermille != rhs_storage._agreementPermille {return false}
+        if _storage._waves != rhs_storage._waves {return false}
+        if _storage._credential != rhs_storage._credential {return false}
+        if _storage._seniorCredential != rhs_storage._seniorCredential {return false}
+        if _storage._secretWindow != rhs_storage._secretWindow {return false}
+        if _storage._laterFeeMicrotokens != rhs_storage._laterFeeMicrotokens {return false}
+        if _storage._goldOrganisation != rhs_storage._goldOrganisation {return false}
+        if _storage._goldWindow != rhs_storage._goldWindow {return false}
         return true
       }
       if !storagesAreEqual {return false}

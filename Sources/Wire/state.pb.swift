@@ -92,6 +92,9 @@ package nonisolated struct WireMemberState: Sendable {
   /// from which its keys are void; 0: in force
   package var endedHeight: UInt64 = 0
 
+  /// of an annotator, ascending
+  package var credentials: [String] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -200,59 +203,218 @@ package nonisolated struct WireAnswerState: Sendable {
   /// bytes of a measurement, boxes or a mask
   package var answer: Data = Data()
 
+  /// 0: the first
+  package var wave: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Readers who are asked after others have revealed.
+package nonisolated struct WireWaveState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// ascending
+  package var readers: [String] = []
+
+  /// they adjudicate
+  package var seniors: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// An item's outcome put into question inside its appeal window.
+package nonisolated struct WireDisputeState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var by: String = String()
+
+  package var reason: String = String()
+
+  package var height: UInt64 = 0
+
+  /// 0: the seniors are at it
+  package var decidedHeight: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What seniors said instead of an earlier outcome, which stays recorded beside it.
+package nonisolated struct WireReversalState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var grade: UInt32 = 0
+
+  package var consensus: Data = Data()
+
+  package var height: UInt64 = 0
+
+  package var closeEnvelope: Data = Data()
+
+  package var closeIndex: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
 
 /// items: item
-package nonisolated struct WireItemState: Sendable {
+package nonisolated struct WireItemState: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var period: UInt32 = 0
+  package var period: UInt32 {
+    get {_storage._period}
+    set {_uniqueStorage()._period = newValue}
+  }
 
-  package var readers: [String] = []
+  package var readers: [String] {
+    get {_storage._readers}
+    set {_uniqueStorage()._readers = newValue}
+  }
 
   /// last height for a commit
-  package var commitUntil: UInt64 = 0
+  package var commitUntil: UInt64 {
+    get {_storage._commitUntil}
+    set {_uniqueStorage()._commitUntil = newValue}
+  }
 
   /// first height for a reveal; 0 while commits are awaited
-  package var revealFrom: UInt64 = 0
+  package var revealFrom: UInt64 {
+    get {_storage._revealFrom}
+    set {_uniqueStorage()._revealFrom = newValue}
+  }
 
-  package var revealUntil: UInt64 = 0
+  package var revealUntil: UInt64 {
+    get {_storage._revealUntil}
+    set {_uniqueStorage()._revealUntil = newValue}
+  }
 
   /// annotators ascending
-  package var answers: [WireAnswerState] = []
+  package var answers: [WireAnswerState] {
+    get {_storage._answers}
+    set {_uniqueStorage()._answers = newValue}
+  }
 
-  package var outcome: WireItemOutcome = .open
+  package var outcome: WireItemOutcome {
+    get {_storage._outcome}
+    set {_uniqueStorage()._outcome = newValue}
+  }
 
   /// the consensus
-  package var grade: UInt32 = 0
+  package var grade: UInt32 {
+    get {_storage._grade}
+    set {_uniqueStorage()._grade = newValue}
+  }
 
-  package var spread: UInt32 = 0
+  package var spread: UInt32 {
+    get {_storage._spread}
+    set {_uniqueStorage()._spread = newValue}
+  }
 
   /// online score/1 posterior of the consensus grade
-  package var posteriorPermille: UInt32 = 0
+  package var posteriorPermille: UInt32 {
+    get {_storage._posteriorPermille}
+    set {_uniqueStorage()._posteriorPermille = newValue}
+  }
 
-  package var closedHeight: UInt64 = 0
+  package var closedHeight: UInt64 {
+    get {_storage._closedHeight}
+    set {_uniqueStorage()._closedHeight = newValue}
+  }
 
-  package var closeEnvelope: Data = Data()
+  package var closeEnvelope: Data {
+    get {_storage._closeEnvelope}
+    set {_uniqueStorage()._closeEnvelope = newValue}
+  }
 
-  package var closeIndex: UInt32 = 0
+  package var closeIndex: UInt32 {
+    get {_storage._closeIndex}
+    set {_uniqueStorage()._closeIndex = newValue}
+  }
 
   /// of the image in pixels; boxes and masks alone
-  package var width: UInt32 = 0
+  package var width: UInt32 {
+    get {_storage._width}
+    set {_uniqueStorage()._width = newValue}
+  }
 
-  package var height: UInt32 = 0
+  package var height: UInt32 {
+    get {_storage._height}
+    set {_uniqueStorage()._height = newValue}
+  }
 
   /// bytes of a measurement, boxes or a mask
-  package var consensus: Data = Data()
+  package var consensus: Data {
+    get {_storage._consensus}
+    set {_uniqueStorage()._consensus = newValue}
+  }
+
+  /// drawn panels
+  package var seedCommitment: Data {
+    get {_storage._seedCommitment}
+    set {_uniqueStorage()._seedCommitment = newValue}
+  }
+
+  /// last height for the secret
+  package var seedUntil: UInt64 {
+    get {_storage._seedUntil}
+    set {_uniqueStorage()._seedUntil = newValue}
+  }
+
+  /// once the secret is open
+  package var seed: Data {
+    get {_storage._seed}
+    set {_uniqueStorage()._seed = newValue}
+  }
+
+  /// after the first
+  package var later: [WireWaveState] {
+    get {_storage._later}
+    set {_uniqueStorage()._later = newValue}
+  }
+
+  package var dispute: WireDisputeState {
+    get {_storage._dispute ?? WireDisputeState()}
+    set {_uniqueStorage()._dispute = newValue}
+  }
+  /// Returns true if `dispute` has been explicitly set.
+  package var hasDispute: Bool {_storage._dispute != nil}
+  /// Clears the value of `dispute`. Subsequent reads from it will return its default value.
+  package mutating func clearDispute() {_uniqueStorage()._dispute = nil}
+
+  package var reversal: WireReversalState {
+    get {_storage._reversal ?? WireReversalState()}
+    set {_uniqueStorage()._reversal = newValue}
+  }
+  /// Returns true if `reversal` has been explicitly set.
+  package var hasReversal: Bool {_storage._reversal != nil}
+  /// Clears the value of `reversal`. Subsequent reads from it will return its default value.
+  package mutating func clearReversal() {_uniqueStorage()._reversal = nil}
+
+  /// bytes of the true answer, once shown
+  package var gold: Data {
+    get {_storage._gold}
+    set {_uniqueStorage()._gold = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// periods: number (u32be); key of the open one: 4 zero bytes
@@ -274,6 +436,47 @@ package nonisolated struct WirePeriodState: Sendable {
   package var tooFew: UInt32 = 0
 
   package var closedHeight: UInt64 = 0
+
+  /// where gold may be proposed: since when it could close; 0: not yet
+  package var readyHeight: UInt64 = 0
+
+  /// items whose true answer was shown
+  package var gold: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// gold: commitment (32); of the open period those not shown yet
+package nonisolated struct WireGoldState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var organisation: String = String()
+
+  package var height: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// roundShares: id of the round's appeal window
+package nonisolated struct WireRoundShareState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// the annotators' share
+  package var microtokens: UInt64 = 0
+
+  /// the sum of all pay weights
+  package var weight: UInt64 = 0
+
+  /// the open one: earlier ones were paid
+  package var period: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -333,6 +536,9 @@ package nonisolated struct WirePayState: Sendable {
 
   /// Σ agreement ‰ with the next row's reference
   package var chance: UInt64 = 0
+
+  /// in others' references, in a period with gold
+  package var referenceWeight: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -640,7 +846,7 @@ nonisolated extension WireItemOutcome: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MemberState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0\u{3}ended_height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0\u{3}ended_height\0\u{1}credentials\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -652,6 +858,7 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 2: try { try decoder.decodeSingularStringField(value: &self.organisation) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.enrolledHeight) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.endedHeight) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.credentials) }()
       default: break
       }
     }
@@ -674,6 +881,9 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.endedHeight != 0 {
       try visitor.visitSingularUInt64Field(value: self.endedHeight, fieldNumber: 4)
     }
+    if !self.credentials.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.credentials, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -682,6 +892,7 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.organisation != rhs.organisation {return false}
     if lhs.enrolledHeight != rhs.enrolledHeight {return false}
     if lhs.endedHeight != rhs.endedHeight {return false}
+    if lhs.credentials != rhs.credentials {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -889,7 +1100,7 @@ nonisolated extension WireTagState: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AnswerState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}annotator\0\u{1}commitment\0\u{1}grade\0\u{1}answer\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}annotator\0\u{1}commitment\0\u{1}grade\0\u{1}answer\0\u{1}wave\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -901,6 +1112,7 @@ nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 2: try { try decoder.decodeSingularBytesField(value: &self.commitment) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.grade) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.wave) }()
       default: break
       }
     }
@@ -919,6 +1131,9 @@ nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.answer.isEmpty {
       try visitor.visitSingularBytesField(value: self.answer, fieldNumber: 4)
     }
+    if self.wave != 0 {
+      try visitor.visitSingularUInt32Field(value: self.wave, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -927,14 +1142,15 @@ nonisolated extension WireAnswerState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.commitment != rhs.commitment {return false}
     if lhs.grade != rhs.grade {return false}
     if lhs.answer != rhs.answer {return false}
+    if lhs.wave != rhs.wave {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".ItemState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}period\0\u{1}readers\0\u{3}commit_until\0\u{3}reveal_from\0\u{3}reveal_until\0\u{1}answers\0\u{1}outcome\0\u{1}grade\0\u{1}spread\0\u{3}posterior_permille\0\u{3}closed_height\0\u{3}close_envelope\0\u{3}close_index\0\u{1}width\0\u{1}height\0\u{1}consensus\0")
+nonisolated extension WireWaveState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".WaveState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}readers\0\u{1}seniors\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -942,96 +1158,345 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.period) }()
-      case 2: try { try decoder.decodeRepeatedStringField(value: &self.readers) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.commitUntil) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.revealFrom) }()
-      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.revealUntil) }()
-      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.answers) }()
-      case 7: try { try decoder.decodeSingularEnumField(value: &self.outcome) }()
-      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.grade) }()
-      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.spread) }()
-      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.posteriorPermille) }()
-      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.closedHeight) }()
-      case 12: try { try decoder.decodeSingularBytesField(value: &self.closeEnvelope) }()
-      case 13: try { try decoder.decodeSingularUInt32Field(value: &self.closeIndex) }()
-      case 14: try { try decoder.decodeSingularUInt32Field(value: &self.width) }()
-      case 15: try { try decoder.decodeSingularUInt32Field(value: &self.height) }()
-      case 16: try { try decoder.decodeSingularBytesField(value: &self.consensus) }()
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.readers) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.seniors) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.period != 0 {
-      try visitor.visitSingularUInt32Field(value: self.period, fieldNumber: 1)
-    }
     if !self.readers.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.readers, fieldNumber: 2)
+      try visitor.visitRepeatedStringField(value: self.readers, fieldNumber: 1)
     }
-    if self.commitUntil != 0 {
-      try visitor.visitSingularUInt64Field(value: self.commitUntil, fieldNumber: 3)
+    if self.seniors != false {
+      try visitor.visitSingularBoolField(value: self.seniors, fieldNumber: 2)
     }
-    if self.revealFrom != 0 {
-      try visitor.visitSingularUInt64Field(value: self.revealFrom, fieldNumber: 4)
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireWaveState, rhs: WireWaveState) -> Bool {
+    if lhs.readers != rhs.readers {return false}
+    if lhs.seniors != rhs.seniors {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireDisputeState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DisputeState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}by\0\u{1}reason\0\u{1}height\0\u{3}decided_height\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.by) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.height) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.decidedHeight) }()
+      default: break
+      }
     }
-    if self.revealUntil != 0 {
-      try visitor.visitSingularUInt64Field(value: self.revealUntil, fieldNumber: 5)
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.by.isEmpty {
+      try visitor.visitSingularStringField(value: self.by, fieldNumber: 1)
     }
-    if !self.answers.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.answers, fieldNumber: 6)
-    }
-    if self.outcome != .open {
-      try visitor.visitSingularEnumField(value: self.outcome, fieldNumber: 7)
-    }
-    if self.grade != 0 {
-      try visitor.visitSingularUInt32Field(value: self.grade, fieldNumber: 8)
-    }
-    if self.spread != 0 {
-      try visitor.visitSingularUInt32Field(value: self.spread, fieldNumber: 9)
-    }
-    if self.posteriorPermille != 0 {
-      try visitor.visitSingularUInt32Field(value: self.posteriorPermille, fieldNumber: 10)
-    }
-    if self.closedHeight != 0 {
-      try visitor.visitSingularUInt64Field(value: self.closedHeight, fieldNumber: 11)
-    }
-    if !self.closeEnvelope.isEmpty {
-      try visitor.visitSingularBytesField(value: self.closeEnvelope, fieldNumber: 12)
-    }
-    if self.closeIndex != 0 {
-      try visitor.visitSingularUInt32Field(value: self.closeIndex, fieldNumber: 13)
-    }
-    if self.width != 0 {
-      try visitor.visitSingularUInt32Field(value: self.width, fieldNumber: 14)
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
     }
     if self.height != 0 {
-      try visitor.visitSingularUInt32Field(value: self.height, fieldNumber: 15)
+      try visitor.visitSingularUInt64Field(value: self.height, fieldNumber: 3)
+    }
+    if self.decidedHeight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.decidedHeight, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireDisputeState, rhs: WireDisputeState) -> Bool {
+    if lhs.by != rhs.by {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.height != rhs.height {return false}
+    if lhs.decidedHeight != rhs.decidedHeight {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReversalState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReversalState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}grade\0\u{1}consensus\0\u{1}height\0\u{3}close_envelope\0\u{3}close_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.grade) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.consensus) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.height) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.closeEnvelope) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.closeIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.grade != 0 {
+      try visitor.visitSingularUInt32Field(value: self.grade, fieldNumber: 1)
     }
     if !self.consensus.isEmpty {
-      try visitor.visitSingularBytesField(value: self.consensus, fieldNumber: 16)
+      try visitor.visitSingularBytesField(value: self.consensus, fieldNumber: 2)
+    }
+    if self.height != 0 {
+      try visitor.visitSingularUInt64Field(value: self.height, fieldNumber: 3)
+    }
+    if !self.closeEnvelope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.closeEnvelope, fieldNumber: 4)
+    }
+    if self.closeIndex != 0 {
+      try visitor.visitSingularUInt32Field(value: self.closeIndex, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReversalState, rhs: WireReversalState) -> Bool {
+    if lhs.grade != rhs.grade {return false}
+    if lhs.consensus != rhs.consensus {return false}
+    if lhs.height != rhs.height {return false}
+    if lhs.closeEnvelope != rhs.closeEnvelope {return false}
+    if lhs.closeIndex != rhs.closeIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ItemState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}period\0\u{1}readers\0\u{3}commit_until\0\u{3}reveal_from\0\u{3}reveal_until\0\u{1}answers\0\u{1}outcome\0\u{1}grade\0\u{1}spread\0\u{3}posterior_permille\0\u{3}closed_height\0\u{3}close_envelope\0\u{3}close_index\0\u{1}width\0\u{1}height\0\u{1}consensus\0\u{3}seed_commitment\0\u{3}seed_until\0\u{1}seed\0\u{1}later\0\u{1}dispute\0\u{1}reversal\0\u{1}gold\0")
+
+  fileprivate class _StorageClass {
+    var _period: UInt32 = 0
+    var _readers: [String] = []
+    var _commitUntil: UInt64 = 0
+    var _revealFrom: UInt64 = 0
+    var _revealUntil: UInt64 = 0
+    var _answers: [WireAnswerState] = []
+    var _outcome: WireItemOutcome = .open
+    var _grade: UInt32 = 0
+    var _spread: UInt32 = 0
+    var _posteriorPermille: UInt32 = 0
+    var _closedHeight: UInt64 = 0
+    var _closeEnvelope: Data = Data()
+    var _closeIndex: UInt32 = 0
+    var _width: UInt32 = 0
+    var _height: UInt32 = 0
+    var _consensus: Data = Data()
+    var _seedCommitment: Data = Data()
+    var _seedUntil: UInt64 = 0
+    var _seed: Data = Data()
+    var _later: [WireWaveState] = []
+    var _dispute: WireDisputeState? = nil
+    var _reversal: WireReversalState? = nil
+    var _gold: Data = Data()
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _period = source._period
+      _readers = source._readers
+      _commitUntil = source._commitUntil
+      _revealFrom = source._revealFrom
+      _revealUntil = source._revealUntil
+      _answers = source._answers
+      _outcome = source._outcome
+      _grade = source._grade
+      _spread = source._spread
+      _posteriorPermille = source._posteriorPermille
+      _closedHeight = source._closedHeight
+      _closeEnvelope = source._closeEnvelope
+      _closeIndex = source._closeIndex
+      _width = source._width
+      _height = source._height
+      _consensus = source._consensus
+      _seedCommitment = source._seedCommitment
+      _seedUntil = source._seedUntil
+      _seed = source._seed
+      _later = source._later
+      _dispute = source._dispute
+      _reversal = source._reversal
+      _gold = source._gold
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt32Field(value: &_storage._period) }()
+        case 2: try { try decoder.decodeRepeatedStringField(value: &_storage._readers) }()
+        case 3: try { try decoder.decodeSingularUInt64Field(value: &_storage._commitUntil) }()
+        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._revealFrom) }()
+        case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._revealUntil) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._answers) }()
+        case 7: try { try decoder.decodeSingularEnumField(value: &_storage._outcome) }()
+        case 8: try { try decoder.decodeSingularUInt32Field(value: &_storage._grade) }()
+        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._spread) }()
+        case 10: try { try decoder.decodeSingularUInt32Field(value: &_storage._posteriorPermille) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._closedHeight) }()
+        case 12: try { try decoder.decodeSingularBytesField(value: &_storage._closeEnvelope) }()
+        case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._closeIndex) }()
+        case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._width) }()
+        case 15: try { try decoder.decodeSingularUInt32Field(value: &_storage._height) }()
+        case 16: try { try decoder.decodeSingularBytesField(value: &_storage._consensus) }()
+        case 17: try { try decoder.decodeSingularBytesField(value: &_storage._seedCommitment) }()
+        case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._seedUntil) }()
+        case 19: try { try decoder.decodeSingularBytesField(value: &_storage._seed) }()
+        case 20: try { try decoder.decodeRepeatedMessageField(value: &_storage._later) }()
+        case 21: try { try decoder.decodeSingularMessageField(value: &_storage._dispute) }()
+        case 22: try { try decoder.decodeSingularMessageField(value: &_storage._reversal) }()
+        case 23: try { try decoder.decodeSingularBytesField(value: &_storage._gold) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._period != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._period, fieldNumber: 1)
+      }
+      if !_storage._readers.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._readers, fieldNumber: 2)
+      }
+      if _storage._commitUntil != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._commitUntil, fieldNumber: 3)
+      }
+      if _storage._revealFrom != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._revealFrom, fieldNumber: 4)
+      }
+      if _storage._revealUntil != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._revealUntil, fieldNumber: 5)
+      }
+      if !_storage._answers.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._answers, fieldNumber: 6)
+      }
+      if _storage._outcome != .open {
+        try visitor.visitSingularEnumField(value: _storage._outcome, fieldNumber: 7)
+      }
+      if _storage._grade != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._grade, fieldNumber: 8)
+      }
+      if _storage._spread != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._spread, fieldNumber: 9)
+      }
+      if _storage._posteriorPermille != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._posteriorPermille, fieldNumber: 10)
+      }
+      if _storage._closedHeight != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._closedHeight, fieldNumber: 11)
+      }
+      if !_storage._closeEnvelope.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._closeEnvelope, fieldNumber: 12)
+      }
+      if _storage._closeIndex != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._closeIndex, fieldNumber: 13)
+      }
+      if _storage._width != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._width, fieldNumber: 14)
+      }
+      if _storage._height != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._height, fieldNumber: 15)
+      }
+      if !_storage._consensus.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._consensus, fieldNumber: 16)
+      }
+      if !_storage._seedCommitment.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._seedCommitment, fieldNumber: 17)
+      }
+      if _storage._seedUntil != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._seedUntil, fieldNumber: 18)
+      }
+      if !_storage._seed.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._seed, fieldNumber: 19)
+      }
+      if !_storage._later.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._later, fieldNumber: 20)
+      }
+      try { if let v = _storage._dispute {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+      } }()
+      try { if let v = _storage._reversal {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+      } }()
+      if !_storage._gold.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._gold, fieldNumber: 23)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireItemState, rhs: WireItemState) -> Bool {
-    if lhs.period != rhs.period {return false}
-    if lhs.readers != rhs.readers {return false}
-    if lhs.commitUntil != rhs.commitUntil {return false}
-    if lhs.revealFrom != rhs.revealFrom {return false}
-    if lhs.revealUntil != rhs.revealUntil {return false}
-    if lhs.answers != rhs.answers {return false}
-    if lhs.outcome != rhs.outcome {return false}
-    if lhs.grade != rhs.grade {return false}
-    if lhs.spread != rhs.spread {return false}
-    if lhs.posteriorPermille != rhs.posteriorPermille {return false}
-    if lhs.closedHeight != rhs.closedHeight {return false}
-    if lhs.closeEnvelope != rhs.closeEnvelope {return false}
-    if lhs.closeIndex != rhs.closeIndex {return false}
-    if lhs.width != rhs.width {return false}
-    if lhs.height != rhs.height {return false}
-    if lhs.consensus != rhs.consensus {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._period != rhs_storage._period {return false}
+        if _storage._readers != rhs_storage._readers {return false}
+        if _storage._commitUntil != rhs_storage._commitUntil {return false}
+        if _storage._revealFrom != rhs_storage._revealFrom {return false}
+        if _storage._revealUntil != rhs_storage._revealUntil {return false}
+        if _storage._answers != rhs_storage._answers {return false}
+        if _storage._outcome != rhs_storage._outcome {return false}
+        if _storage._grade != rhs_storage._grade {return false}
+        if _storage._spread != rhs_storage._spread {return false}
+        if _storage._posteriorPermille != rhs_storage._posteriorPermille {return false}
+        if _storage._closedHeight != rhs_storage._closedHeight {return false}
+        if _storage._closeEnvelope != rhs_storage._closeEnvelope {return false}
+        if _storage._closeIndex != rhs_storage._closeIndex {return false}
+        if _storage._width != rhs_storage._width {return false}
+        if _storage._height != rhs_storage._height {return false}
+        if _storage._consensus != rhs_storage._consensus {return false}
+        if _storage._seedCommitment != rhs_storage._seedCommitment {return false}
+        if _storage._seedUntil != rhs_storage._seedUntil {return false}
+        if _storage._seed != rhs_storage._seed {return false}
+        if _storage._later != rhs_storage._later {return false}
+        if _storage._dispute != rhs_storage._dispute {return false}
+        if _storage._reversal != rhs_storage._reversal {return false}
+        if _storage._gold != rhs_storage._gold {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1039,7 +1504,7 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PeriodState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}items\0\u{1}decided\0\u{1}approved\0\u{1}disputed\0\u{3}too_few\0\u{3}closed_height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}items\0\u{1}decided\0\u{1}approved\0\u{1}disputed\0\u{3}too_few\0\u{3}closed_height\0\u{3}ready_height\0\u{1}gold\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1054,6 +1519,8 @@ nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.disputed) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.tooFew) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.closedHeight) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.readyHeight) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.gold) }()
       default: break
       }
     }
@@ -1081,6 +1548,12 @@ nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.closedHeight != 0 {
       try visitor.visitSingularUInt64Field(value: self.closedHeight, fieldNumber: 7)
     }
+    if self.readyHeight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.readyHeight, fieldNumber: 8)
+    }
+    if self.gold != 0 {
+      try visitor.visitSingularUInt32Field(value: self.gold, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1092,6 +1565,83 @@ nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.disputed != rhs.disputed {return false}
     if lhs.tooFew != rhs.tooFew {return false}
     if lhs.closedHeight != rhs.closedHeight {return false}
+    if lhs.readyHeight != rhs.readyHeight {return false}
+    if lhs.gold != rhs.gold {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGoldState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GoldState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}organisation\0\u{1}height\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.organisation) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.height) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.organisation.isEmpty {
+      try visitor.visitSingularStringField(value: self.organisation, fieldNumber: 1)
+    }
+    if self.height != 0 {
+      try visitor.visitSingularUInt64Field(value: self.height, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGoldState, rhs: WireGoldState) -> Bool {
+    if lhs.organisation != rhs.organisation {return false}
+    if lhs.height != rhs.height {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRoundShareState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RoundShareState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}microtokens\0\u{1}weight\0\u{1}period\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.weight) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.period) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 1)
+    }
+    if self.weight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.weight, fieldNumber: 2)
+    }
+    if self.period != 0 {
+      try visitor.visitSingularUInt32Field(value: self.period, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRoundShareState, rhs: WireRoundShareState) -> Bool {
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.weight != rhs.weight {return false}
+    if lhs.period != rhs.period {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1144,7 +1694,7 @@ nonisolated extension WireScoreState: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PayState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}answers\0\u{1}rows\0\u{1}points\0\u{1}fee\0\u{1}weight\0\u{1}shortfall\0\u{1}rated\0\u{3}accuracy_permille\0\u{3}kappa_permille\0\u{1}joint\0\u{1}agreed\0\u{1}chance\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}answers\0\u{1}rows\0\u{1}points\0\u{1}fee\0\u{1}weight\0\u{1}shortfall\0\u{1}rated\0\u{3}accuracy_permille\0\u{3}kappa_permille\0\u{1}joint\0\u{1}agreed\0\u{1}chance\0\u{3}reference_weight\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1164,6 +1714,7 @@ nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 10: try { try decoder.decodeRepeatedUInt64Field(value: &self.joint) }()
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.agreed) }()
       case 12: try { try decoder.decodeSingularUInt64Field(value: &self.chance) }()
+      case 13: try { try decoder.decodeSingularUInt64Field(value: &self.referenceWeight) }()
       default: break
       }
     }
@@ -1206,6 +1757,9 @@ nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.chance != 0 {
       try visitor.visitSingularUInt64Field(value: self.chance, fieldNumber: 12)
     }
+    if self.referenceWeight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.referenceWeight, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1222,6 +1776,7 @@ nonisolated extension WirePayState: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.joint != rhs.joint {return false}
     if lhs.agreed != rhs.agreed {return false}
     if lhs.chance != rhs.chance {return false}
+    if lhs.referenceWeight != rhs.referenceWeight {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

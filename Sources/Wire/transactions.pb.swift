@@ -119,6 +119,9 @@ package nonisolated struct WireMemberEnrol: Sendable {
   /// SignedMember
   package var member: Data = Data()
 
+  /// of an annotator, ascending: what its organisation vouches for
+  package var credentials: [String] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -183,6 +186,88 @@ package nonisolated struct WireRecordRegister: Sendable {
   package var width: UInt32 = 0
 
   package var height: UInt32 = 0
+
+  /// drawn panels: hash of the site's secret
+  package var seedCommitment: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Opens the site's secret, from which with a block's hash the panel of an item is drawn.
+package nonisolated struct WireSeedOpen: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var item: String = String()
+
+  /// 32 bytes
+  package var secret: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks two seniors about an item that has its outcome.
+package nonisolated struct WireItemDispute: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var item: String = String()
+
+  /// for people
+  package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Binds true answers to some items before anybody has read them.
+package nonisolated struct WireGoldCommit: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var commitment: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireGoldAnswer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var item: String = String()
+
+  /// as a commitment covers it
+  package var answer: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Shows what a gold commitment hides.
+package nonisolated struct WireGoldReveal: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var commitment: Data = Data()
+
+  /// items ascending
+  package var answers: [WireGoldAnswer] = []
+
+  /// 32 bytes
+  package var salt: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -795,6 +880,38 @@ package nonisolated struct WireTransaction: Sendable {
     set {body = .evidenceSubmit(newValue)}
   }
 
+  package var seedOpen: WireSeedOpen {
+    get {
+      if case .seedOpen(let v)? = body {return v}
+      return WireSeedOpen()
+    }
+    set {body = .seedOpen(newValue)}
+  }
+
+  package var itemDispute: WireItemDispute {
+    get {
+      if case .itemDispute(let v)? = body {return v}
+      return WireItemDispute()
+    }
+    set {body = .itemDispute(newValue)}
+  }
+
+  package var goldCommit: WireGoldCommit {
+    get {
+      if case .goldCommit(let v)? = body {return v}
+      return WireGoldCommit()
+    }
+    set {body = .goldCommit(newValue)}
+  }
+
+  package var goldReveal: WireGoldReveal {
+    get {
+      if case .goldReveal(let v)? = body {return v}
+      return WireGoldReveal()
+    }
+    set {body = .goldReveal(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -818,6 +935,10 @@ package nonisolated struct WireTransaction: Sendable {
     case memberRekey(WireMemberRekey)
     case memberRevoke(WireMemberRevoke)
     case evidenceSubmit(WireEvidenceSubmit)
+    case seedOpen(WireSeedOpen)
+    case itemDispute(WireItemDispute)
+    case goldCommit(WireGoldCommit)
+    case goldReveal(WireGoldReveal)
 
   }
 
@@ -838,7 +959,7 @@ nonisolated extension WireRecordUse: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireMemberEnrol: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MemberEnrol"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}member\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}member\0\u{1}credentials\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -847,6 +968,7 @@ nonisolated extension WireMemberEnrol: SwiftProtobuf.Message, SwiftProtobuf._Mes
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.member) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.credentials) }()
       default: break
       }
     }
@@ -856,11 +978,15 @@ nonisolated extension WireMemberEnrol: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.member.isEmpty {
       try visitor.visitSingularBytesField(value: self.member, fieldNumber: 1)
     }
+    if !self.credentials.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.credentials, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireMemberEnrol, rhs: WireMemberEnrol) -> Bool {
     if lhs.member != rhs.member {return false}
+    if lhs.credentials != rhs.credentials {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -948,7 +1074,7 @@ nonisolated extension WireConsentWithdraw: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RecordRegister"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}patient\0\u{3}content_tag\0\u{1}use\0\u{1}readers\0\u{1}width\0\u{1}height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}patient\0\u{3}content_tag\0\u{1}use\0\u{1}readers\0\u{1}width\0\u{1}height\0\u{3}seed_commitment\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -963,6 +1089,7 @@ nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.readers) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.width) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.height) }()
+      case 8: try { try decoder.decodeSingularBytesField(value: &self.seedCommitment) }()
       default: break
       }
     }
@@ -990,6 +1117,9 @@ nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._
     if self.height != 0 {
       try visitor.visitSingularUInt32Field(value: self.height, fieldNumber: 7)
     }
+    if !self.seedCommitment.isEmpty {
+      try visitor.visitSingularBytesField(value: self.seedCommitment, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1001,6 +1131,182 @@ nonisolated extension WireRecordRegister: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.readers != rhs.readers {return false}
     if lhs.width != rhs.width {return false}
     if lhs.height != rhs.height {return false}
+    if lhs.seedCommitment != rhs.seedCommitment {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireSeedOpen: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SeedOpen"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}secret\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.item) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.secret) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.item.isEmpty {
+      try visitor.visitSingularStringField(value: self.item, fieldNumber: 1)
+    }
+    if !self.secret.isEmpty {
+      try visitor.visitSingularBytesField(value: self.secret, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireSeedOpen, rhs: WireSeedOpen) -> Bool {
+    if lhs.item != rhs.item {return false}
+    if lhs.secret != rhs.secret {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireItemDispute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ItemDispute"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.item) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.item.isEmpty {
+      try visitor.visitSingularStringField(value: self.item, fieldNumber: 1)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireItemDispute, rhs: WireItemDispute) -> Bool {
+    if lhs.item != rhs.item {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGoldCommit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GoldCommit"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}commitment\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.commitment) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.commitment.isEmpty {
+      try visitor.visitSingularBytesField(value: self.commitment, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGoldCommit, rhs: WireGoldCommit) -> Bool {
+    if lhs.commitment != rhs.commitment {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGoldAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GoldAnswer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}item\0\u{1}answer\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.item) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.item.isEmpty {
+      try visitor.visitSingularStringField(value: self.item, fieldNumber: 1)
+    }
+    if !self.answer.isEmpty {
+      try visitor.visitSingularBytesField(value: self.answer, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGoldAnswer, rhs: WireGoldAnswer) -> Bool {
+    if lhs.item != rhs.item {return false}
+    if lhs.answer != rhs.answer {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGoldReveal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GoldReveal"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}commitment\0\u{1}answers\0\u{1}salt\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.commitment) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.answers) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.salt) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.commitment.isEmpty {
+      try visitor.visitSingularBytesField(value: self.commitment, fieldNumber: 1)
+    }
+    if !self.answers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.answers, fieldNumber: 2)
+    }
+    if !self.salt.isEmpty {
+      try visitor.visitSingularBytesField(value: self.salt, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGoldReveal, rhs: WireGoldReveal) -> Bool {
+    if lhs.commitment != rhs.commitment {return false}
+    if lhs.answers != rhs.answers {return false}
+    if lhs.salt != rhs.salt {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1951,7 +2257,7 @@ nonisolated extension WireEvidenceSubmit: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Transaction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}member_enrol\0\u{3}consent_grant\0\u{3}consent_withdraw\0\u{3}record_register\0\u{3}answer_commit\0\u{3}answer_reveal\0\u{3}item_close\0\u{3}period_close\0\u{3}run_start\0\u{3}run_stop\0\u{3}reference_offer\0\u{3}reference_fix\0\u{3}round_open\0\u{3}update_submit\0\u{3}round_checked\0\u{3}round_close\0\u{3}window_expire\0\u{3}member_rekey\0\u{3}member_revoke\0\u{3}evidence_submit\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}member_enrol\0\u{3}consent_grant\0\u{3}consent_withdraw\0\u{3}record_register\0\u{3}answer_commit\0\u{3}answer_reveal\0\u{3}item_close\0\u{3}period_close\0\u{3}run_start\0\u{3}run_stop\0\u{3}reference_offer\0\u{3}reference_fix\0\u{3}round_open\0\u{3}update_submit\0\u{3}round_checked\0\u{3}round_close\0\u{3}window_expire\0\u{3}member_rekey\0\u{3}member_revoke\0\u{3}evidence_submit\0\u{3}seed_open\0\u{3}item_dispute\0\u{3}gold_commit\0\u{3}gold_reveal\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2219,6 +2525,58 @@ nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.body = .evidenceSubmit(v)
         }
       }()
+      case 21: try {
+        var v: WireSeedOpen?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .seedOpen(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .seedOpen(v)
+        }
+      }()
+      case 22: try {
+        var v: WireItemDispute?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .itemDispute(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .itemDispute(v)
+        }
+      }()
+      case 23: try {
+        var v: WireGoldCommit?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .goldCommit(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .goldCommit(v)
+        }
+      }()
+      case 24: try {
+        var v: WireGoldReveal?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .goldReveal(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .goldReveal(v)
+        }
+      }()
       default: break
       }
     }
@@ -2309,6 +2667,22 @@ nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._Mes
     case .evidenceSubmit?: try {
       guard case .evidenceSubmit(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+    }()
+    case .seedOpen?: try {
+      guard case .seedOpen(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+    }()
+    case .itemDispute?: try {
+      guard case .itemDispute(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+    }()
+    case .goldCommit?: try {
+      guard case .goldCommit(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
+    }()
+    case .goldReveal?: try {
+      guard case .goldReveal(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
     }()
     case nil: break
     }

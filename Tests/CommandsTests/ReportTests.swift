@@ -87,17 +87,17 @@ struct ReportTests {
         (
             .explain, ["north/n0"],
             """
-            closedBy closedHeight grade item outcome period posteriorPermille readers \
+            closedBy closedHeight dispute gold grade item outcome period posteriorPermille readers \
             readers.annotator readers.answer readers.arithmetic readers.fee readers.figure \
-            readers.grade readers.inConsensus readers.reference readers.tokensPerRound \
-            readers.value reason settledHeight spread value
+            readers.grade readers.inConsensus readers.reference readers.senior \
+            readers.tokensPerRound readers.value readers.wave reason settledHeight spread value
             """
         ),
         (
             .worklist, ["annotator/north-1"],
             """
-            account items items.commitment items.height items.item items.state items.until \
-            items.width next settledHeight
+            account items items.commitment items.height items.item items.role items.state \
+            items.until items.wave items.width next settledHeight
             """
         ),
         (
@@ -158,7 +158,7 @@ struct ReportTests {
                 "provenTransaction":null,"settledHeight":7}
                 """)
         let work = String(decoding: try json(.worklist, ["annotator/north-1"]), as: UTF8.self)
-        #expect(work.contains("\"state\":\"closed\",\"until\":null,\"width\":null}"))
+        #expect(work.contains("\"state\":\"closed\",\"until\":null,\"wave\":1,\"width\":null}"))
         #expect(work.hasSuffix("],\"next\":null,\"settledHeight\":7}"))
     }
 

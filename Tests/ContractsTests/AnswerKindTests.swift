@@ -375,7 +375,7 @@ struct AnswerKindTests {
             close, id: TransactionID(envelope: .zero, index: 0), signer: Consortium.coordinator,
             in: BlockContext(
                 network: consortium.network, terms: TermHistory(genesis: genesis),
-                height: consortium.height.next), to: &changes)
+                height: consortium.height.next, previous: .zero), to: &changes)
         let pay = changes.value(WirePayState.self, .pay, payKey(2, Self.readers[0]))
         #expect(pay?.answers == 1 && pay?.rows == 1 && pay?.joint.count == 9)
     }

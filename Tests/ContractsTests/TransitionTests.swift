@@ -32,12 +32,14 @@ struct TransitionTests {
     /// Rejections that no history from a founding document can produce.
     static let unreachable: [Rejection: String] = [
         .amountOverflow:
-            "all amounts together never exceed the supply, which is at most 2^62 microtokens"
+            "all amounts together never exceed the supply, which is at most 2^62 microtokens",
+        .answersUnderWay: "it refuses a decision of the voters, not a transaction",
     ]
 
     static let rows =
         membershipRows + consentRows + recordRows + annotationRows + closingRows + runRows
-        + referenceRows + roundRows + settlementRows + offenceRows
+        + referenceRows + roundRows + settlementRows + offenceRows + panelRows + disputeRows
+        + goldRows
 
     @Test("every transition gives the first reason in check order", arguments: rows)
     func transition(row: TransitionRow) throws {
@@ -45,7 +47,8 @@ struct TransitionTests {
         let outcome = try row.attempt(&consortium)
         #expect(outcome == row.rejection)
         if row.rejection != nil {
-            #expect(consortium.changes.keys.allSatisfy { $0.table == .sequences })
+            #expect(
+                consortium.changes.keys.allSatisfy { [.sequences, .beacons].contains($0.table) })
         }
         #expect(consortium.audit().isEmpty)
     }

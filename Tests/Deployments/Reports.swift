@@ -146,3 +146,34 @@ package struct MembersReport: Decodable, Sendable {
 
     package let members: [Entry]
 }
+
+package struct ExplainReport: Decodable, Sendable {
+    package struct Reader: Decodable, Sendable {
+        package let annotator: String
+        package let value: String?
+        package let wave: Int
+        package let senior: Bool
+    }
+
+    package struct Dispute: Decodable, Sendable {
+        package let by: String
+        package let outcome: String
+        package let earlier: String?
+    }
+
+    package let outcome: String
+    package let value: String?
+    package let reason: String
+    package let gold: String?
+    package let readers: [Reader]
+    package let dispute: Dispute?
+}
+
+package struct ScoreReport: Decodable, Sendable {
+    package struct Period: Decodable, Sendable {
+        package let answers: Int
+        package let rows: Int
+    }
+
+    package let periods: [Period]
+}

@@ -56,7 +56,13 @@ package struct Consortium: Sendable {
 
     package func context(at height: UInt64) -> BlockContext {
         BlockContext(
-            network: network, terms: TermHistory(genesis: genesis), height: Height(height))
+            network: network, terms: TermHistory(genesis: genesis), height: Height(height),
+            previous: Self.blockHash(height - 1))
+    }
+
+    /// What stands for the hash of the block at a height; genesis has the network's id.
+    package static func blockHash(_ height: UInt64) -> Digest {
+        Digest.sha256(Array("block \(height)".utf8))
     }
 
     /// Signs transactions as the member's next envelope.

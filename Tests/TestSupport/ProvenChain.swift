@@ -108,7 +108,7 @@ package struct ProvenChain: Sendable {
             envelopes,
             in: BlockContext(
                 network: network, terms: history, height: Height(UInt64(blocks.count) + 1),
-                opening: opening), on: state,
+                previous: blocks.last?.hash ?? network.digest, opening: opening), on: state,
             isVerified: { $0.isSigned(by: $1, network: network) })
         state.apply(execution.changes)
         members.formUnion((opening?.decision.members ?? []).map(\.account))

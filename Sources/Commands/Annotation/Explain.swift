@@ -7,27 +7,34 @@ extension Tally {
         static let configuration = CommandConfiguration(
             abstract: "Show why an item came out as it did, and what each reader got for it.",
             discussion: """
-                In a reader's home the site is asked, about items that the reader has read.
+                In a reader's home the site is asked, about items that the reader has read. Seniors \
+                who are asked about an item are shown its answers without names.
 
                 Example: tally explain north/n0001 --home north
                 """)
 
         @Argument(help: "The item, site/record.")
         var item: ItemID
+        @Flag(help: "Leave out who answered what.")
+        var anonymous = false
         @OptionGroup var options: ReadOptions
 
         func run() async throws {
-            try await options.show(ExplainReport.self, .explain, [item.text], explainText)
+            try await options.show(
+                ExplainReport.self, .explain, [item.text] + (anonymous ? ["anonymous"] : []),
+                explainText)
         }
     }
 }
 
 private func explainText(_ report: ExplainReport) -> String {
     var table = Table(
-        "annotator", "answer", "in consensus", "reference", "figure", "tokens a round")
+        "annotator", "asked as", "answer", "in consensus", "reference", "figure",
+        "tokens a round")
     for reader in report.readers {
         table.add(
-            reader.annotator, reader.value ?? reader.answer,
+            reader.annotator, reader.senior ? "senior" : "wave \(reader.wave)",
+            reader.value ?? reader.answer,
             reader.inConsensus.map { $0 ? "yes" : "no" } ?? "-",
             reader.reference.map { "\($0)" } ?? "-", reader.figure.map { "\($0)" } ?? "-",
             reader.tokensPerRound ?? "-")
@@ -36,6 +43,16 @@ private func explainText(_ report: ExplainReport) -> String {
     if let value = report.value { head.append(("consensus", value)) }
     if let posterior = report.posteriorPermille { head.append(("posterior", "\(posterior)‰")) }
     if let closedBy = report.closedBy { head.append(("closed by", closedBy)) }
+    if let gold = report.gold { head.append(("gold", gold)) }
+    if let dispute = report.dispute {
+        head.append(
+            (
+                "disputed",
+                "by \(dispute.by) at \(dispute.height), \(dispute.outcome)"
+                    + (dispute.earlier.map { "; the readers' outcome: \($0)" } ?? "")
+                    + (dispute.reason.isEmpty ? "" : "; \"\(dispute.reason)\"")
+            ))
+    }
     let reasons = report.readers.map { "\($0.annotator): \($0.arithmetic)" }
     return fields(head) + "\n\n" + table.text + "\n\n" + reasons.joined(separator: "\n")
 }

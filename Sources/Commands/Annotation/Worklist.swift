@@ -43,9 +43,10 @@ extension WorklistItem.State {
 }
 
 private func worklistText(_ report: WorklistReport) -> String {
-    var table = Table("item", "state", "until height")
+    var table = Table("item", "state", "until height", "asked as")
     for item in report.items {
-        table.add(item.item, item.state.rawValue, item.until.map { "\($0)" } ?? "-")
+        let asked = item.role == "senior" ? "senior" : "wave \(item.wave)"
+        table.add(item.item, item.state.rawValue, item.until.map { "\($0)" } ?? "-", asked)
     }
     return table.text + "\n\n\(report.items.count) items; settled height \(report.settledHeight)"
 }

@@ -68,7 +68,27 @@ private func annotationKeys(of kind: AnswerKind) -> [String] {
         }
     return [
         "rule", "answer", "panel", "commitWindow", "revealWindow", "minimumAnswers", "periodItems",
-    ] + own
+    ] + own + panelKeys
+}
+
+/// Keys of drawn panels and of gold; an agreement without the one or the other leaves them out.
+private let panelKeys = [
+    "waves", "credential", "seniorCredential", "secretWindow", "laterFee", "goldOrganisation",
+    "goldWindow",
+]
+
+private func readPanels(_ section: YAMLSection, into rule: inout WireAnnotationRule) throws {
+    if section.has("waves") { rule.waves = try section.wholes("waves") }
+    if section.has("credential") { rule.credential = try section.text("credential") }
+    if section.has("seniorCredential") {
+        rule.seniorCredential = try section.text("seniorCredential")
+    }
+    if section.has("secretWindow") { rule.secretWindow = try section.whole("secretWindow") }
+    if section.has("laterFee") { rule.laterFeeMicrotokens = try section.millionths("laterFee") }
+    if section.has("goldOrganisation") {
+        rule.goldOrganisation = try section.text("goldOrganisation")
+    }
+    if section.has("goldWindow") { rule.goldWindow = try section.whole("goldWindow") }
 }
 
 private func annotationRule(
@@ -82,6 +102,7 @@ private func annotationRule(
     rule.revealWindow = try section.whole("revealWindow")
     rule.minimumAnswers = try section.whole("minimumAnswers")
     rule.periodItems = try section.whole("periodItems")
+    try readPanels(section, into: &rule)
     if section.has("labels") { rule.labels = try section.texts("labels") }
     switch kind {
     case .class:

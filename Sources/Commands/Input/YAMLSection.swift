@@ -142,6 +142,14 @@ struct YAMLSection {
         return (numerator, denominator)
     }
 
+    func wholes(_ key: String) throws -> [UInt32] {
+        try texts(key).enumerated().map { index, text in
+            guard text.utf8.allSatisfy({ (48...57).contains($0) }), let number = UInt32(text)
+            else { throw fault("\(key)[\(index)]", "must be a whole number, not \"\(text)\"") }
+            return number
+        }
+    }
+
     func texts(_ key: String) throws -> [String] {
         guard let sequence = try node(key).sequence else { throw fault(key, "must be a list") }
         return try sequence.enumerated().map { index, node in

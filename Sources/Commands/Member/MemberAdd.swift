@@ -18,6 +18,11 @@ extension Tally.MemberCommand {
         @Argument(
             help: "Public documents of the members.", completion: .file(extensions: ["member"]))
         var files: [String]
+        @Option(
+            help: ArgumentHelp(
+                "What your organisation vouches for, such as reader or senior; may be repeated.",
+                valueName: "name"))
+        var credential: [String] = []
         @OptionGroup var homeOptions: HomeOptions
         @OptionGroup var settlement: SettlementOptions
         @OptionGroup var output: FormatOptions
@@ -39,6 +44,10 @@ extension Tally.MemberCommand {
                 places.append("\(file) (\(member.account))")
                 var transaction = WireTransaction()
                 transaction.memberEnrol.member = data(member.bytes)
+                if member.account.role == .annotator {
+                    transaction.memberEnrol.credentials = Set(credential)
+                        .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+                }
                 transactions.append(transaction)
             }
             let report = try await LocalNode.connected(to: home) { node in

@@ -231,6 +231,10 @@ extension WireTransaction {
         case .memberRekey: "member.rekey"
         case .memberRevoke: "member.revoke"
         case .evidenceSubmit: "evidence.submit"
+        case .seedOpen: "seed.open"
+        case .itemDispute: "item.dispute"
+        case .goldCommit: "gold.commit"
+        case .goldReveal: "gold.reveal"
         case nil: "nothing"
         }
     }

@@ -41,7 +41,7 @@ extension ReportView {
             return "\(answerText(.grade(state.grade), rule)) is likeliest with "
                 + "\(state.posteriorPermille)‰ and \(votes) of \(count) votes (\(needed))"
         case .measurement:
-            let values = state.answers.compactMap(\.measurement)
+            let values = state.readersAnswers.compactMap(\.measurement)
             let median = lowerMedian(values) ?? 0
             let near = values.count { rule.measurementRule.supports($0, median) }
             let tolerance = Int64(clamping: rule.measurementRule.tolerance(around: median))
@@ -49,7 +49,7 @@ extension ReportView {
                 + "within \(decimalText(thousandths: tolerance)) of it (at least "
                 + "\(rule.minimumAnswers) and \(share) needed)"
         case .boxes:
-            let sets = state.answers.compactMap { $0.boxes(on: state.size) }
+            let sets = state.readersAnswers.compactMap { $0.boxes(on: state.size) }
             let reference = rule.boxRule.reference(of: sets.map { (value: $0, weight: 1) })
             let near = sets.count { set in
                 reference.map { rule.boxRule.supports(set, $0) } ?? false
@@ -57,7 +57,7 @@ extension ReportView {
             return "\(near) of \(count) readers agree by \(rule.agreementPermille)‰ with the boxes "
                 + "that half of them drew (more than half needed)"
         case .masks:
-            let masks = state.answers.compactMap { $0.mask(on: state.size) }
+            let masks = state.readersAnswers.compactMap { $0.mask(on: state.size) }
             let median = lowerMedian(rule.maskRule.leaveOneOut(masks)) ?? 0
             return "the median reader's Dice with the majority of the others is \(median)‰ (at "
                 + "least \(rule.agreementPermille)‰ needed)"
@@ -82,10 +82,12 @@ extension ReportView {
             return
         }
         guard let pay = ratedPay(&report, account, item) else { return }
-        let figure = 1000 * (Int64(row.agreed) - Int64(row.chance))
+        let times = item.gold.isEmpty ? 1 : Int64(goldMultiplicity)
+        let figure = times * 1000 * (Int64(row.agreed) - Int64(row.chance))
         set(
-            &report, figure: figure, fee: pay.fee / pay.rows,
-            "1000 × (\(row.agreed)‰ − \(row.chance)‰), the agreement with what the others said less "
+            &report, figure: figure, fee: UInt64(times) * (pay.fee / pay.rows),
+            (times > 1 ? "gold, \(times) rows: \(times) × " : "")
+                + "1000 × (\(row.agreed)‰ − \(row.chance)‰), the agreement with what the others said less "
                 + "that with what they said of the reader's next item: \(figure) micro-points")
     }
 
@@ -97,7 +99,22 @@ extension ReportView {
         _ values: ([ItemID: WireItemState]) -> [ItemID: [AccountID: Rule.Value]]
     ) -> (agreed: UInt64, chance: UInt64)? {
         func row(_ name: ItemID, _ item: WireItemState) -> GradedRow<Rule.Value>? {
-            gradedRows(of: account, items: values([name: item]), rule: rule).first
+            let answers = values([name: item])
+            let known: PayKnowledge<Rule.Value> = knowledge(
+                of: [name: item], agreement.annotation)
+            if let truth = known.gold[name] {
+                return answers[name]?[account].map {
+                    GradedRow(item: name, own: $0, reference: truth)
+                }
+            }
+            var state = state
+            var weights: [AccountID: UInt64] = [:]
+            for reader in answers[name].map({ Array($0.keys) }) ?? [] {
+                weights[reader] = state.referenceWeight(of: reader, in: item.period)
+            }
+            return gradedRows(
+                of: account, items: answers, rule: rule, rulings: known.rulings, weights: weights
+            ).first
         }
         guard let own = row(name, item) else { return nil }
         let names = state.entries(in: .periodItems, prefix: bigEndian(item.period)).compactMap {
@@ -106,7 +123,8 @@ extension ReportView {
         let others = names.filter { $0 > name } + names.filter { $0 < name }
         var next = own
         for other in others {
-            guard let candidate = state.item(other), candidate.outcome == .approved,
+            guard let candidate = state.item(other), candidate.isApproved,
+                candidate.gold.isEmpty == item.gold.isEmpty,
                 candidate.answers.contains(where: { $0.annotator == account.text }),
                 let found = row(other, candidate)
             else { continue }

@@ -24,6 +24,21 @@ package struct ReaderReport: Codable, Sendable {
     @OrNull package var tokensPerRound: String?
     /// How the figure comes about, in words and numbers.
     package var arithmetic: String
+    /// The wave in which the reader was asked, the first is 1.
+    package var wave: UInt32 = 1
+    /// Whether it was asked as a senior.
+    package var senior = false
+}
+
+/// An outcome put into question.
+package struct DisputeReport: Codable, Sendable {
+    package var by: String
+    package let reason: String
+    package let height: UInt64
+    /// `open`, `upheld` or `reversed`.
+    package let outcome: String
+    /// What the readers' outcome was, in words; null where there was none.
+    @OrNull package var earlier: String?
 }
 
 /// Why an item came out as it did, and what each reader got.
@@ -41,8 +56,26 @@ package struct ExplainReport: Codable, Sendable {
     @OrNull package var closedHeight: UInt64?
     /// The transaction that closed it.
     @OrNull package var closedBy: String?
-    package let readers: [ReaderReport]
+    package var readers: [ReaderReport]
+    /// Null while nobody disputed it.
+    @OrNull package var dispute: DisputeReport?
+    /// The true answer, when the item turned out to be gold.
+    @OrNull package var gold: String?
     package let settledHeight: UInt64
+
+    /// The same without names, in the order of the answers, which says nothing of who gave them.
+    package func anonymous() -> Self {
+        var report = self
+        let ordered = readers.sorted { ($0.value ?? "", $0.answer) < ($1.value ?? "", $1.answer) }
+        report.readers = ordered.enumerated().map { place, reader in
+            ReaderReport(
+                annotator: "reader \(place + 1)", answer: reader.answer, grade: reader.grade,
+                value: reader.value, inConsensus: reader.inConsensus, reference: nil, figure: nil,
+                fee: nil, tokensPerRound: nil, arithmetic: "shown without names")
+        }
+        report.dispute?.by = "somebody"
+        return report
+    }
 }
 
 package func outcomeName(_ outcome: WireItemOutcome) -> String {
@@ -69,19 +102,23 @@ extension Reporter {
             }
             let rule = view.agreement.annotation
             let isClosed = state.outcome != .open
-            let isApproved = state.outcome == .approved
+            let isApproved = state.isApproved
             let closedBy = Digest(state.closeEnvelope).map {
                 TransactionID(envelope: $0, index: state.closeIndex)
             }
             return ExplainReport(
-                item: item.text, outcome: outcomeName(state.outcome),
-                reason: view.reason(state), grade: isApproved ? state.grade : nil,
+                item: item.text,
+                outcome: outcomeName(state.hasReversal ? .approved : state.outcome),
+                reason: view.reason(state), grade: isApproved ? state.labelGrade : nil,
                 value: state.label(kind: rule.kind).map { answerText($0, rule) },
                 spread: isClosed ? state.spread : nil,
                 posteriorPermille: isApproved && rule.kind.isGrade ? state.posteriorPermille : nil,
                 period: state.period, closedHeight: isClosed ? state.closedHeight : nil,
                 closedBy: isClosed ? closedBy?.description : nil,
-                readers: try state.readers.map { try view.reader($0, item, state) },
+                readers: try state.everyReader.map { try view.reader($0, item, state) },
+                dispute: view.dispute(state),
+                gold: Answer(bytes: state.gold, kind: rule.kind, size: state.size)
+                    .map { answerText($0, rule) },
                 settledHeight: view.height)
         }
     }
@@ -90,18 +127,56 @@ extension Reporter {
 extension ReportView {
     fileprivate func reason(_ state: WireItemState) -> String {
         let rule = agreement.annotation
-        let grades = state.answers.filter { $0.grade > 0 }.map(\.grade)
+        let grades = state.readersAnswers.map(\.grade)
+        if state.hasReversal {
+            return "two seniors reversed the readers' outcome, "
+                + "\(outcomeName(state.outcome)), in a dispute"
+        }
+        if state.outcome != .open, state.later.last?.seniors == true, !state.hasDispute {
+            return state.outcome == .approved
+                ? "two seniors agree, after \(grades.count) answers of readers did not suffice"
+                : "neither \(grades.count) answers of readers nor two seniors came to a label"
+        }
         switch state.outcome {
+        case .open where state.awaitsSeed:
+            return
+                "the site's secret is awaited until height \(state.seedUntil); then the panel is "
+                + "drawn"
         case .open:
-            return "\(state.answers.count) of \(state.readers.count) readers have committed, "
-                + "\(grades.count) have revealed"
+            let wave = state.later.last?.seniors == true ? "seniors" : "readers"
+            let revealed = state.presentAnswers.count { $0.grade > 0 }
+            return "wave \(state.wave + 1): \(state.presentAnswers.count) of "
+                + "\(state.presentReaders.count) \(wave) have committed, \(revealed) have revealed"
         case .tooFew, .UNRECOGNIZED:
             return "\(grades.count) answers, at least \(rule.minimumAnswers) are needed"
         case .approved, .disputed: return support(state, grades)
         }
     }
 
+    fileprivate func dispute(_ state: WireItemState) -> DisputeReport? {
+        guard state.hasDispute else { return nil }
+        let rule = agreement.annotation
+        var before = state
+        before.clearReversal()
+        return DisputeReport(
+            by: state.dispute.by, reason: state.dispute.reason, height: state.dispute.height,
+            outcome: state.hasReversal
+                ? "reversed" : state.dispute.decidedHeight == 0 ? "open" : "upheld",
+            earlier: before.label(kind: rule.kind).map { answerText($0, rule) }
+                ?? outcomeName(state.outcome))
+    }
+
     fileprivate mutating func reader(
+        _ text: String, _ name: ItemID, _ item: WireItemState
+    ) throws -> ReaderReport {
+        var report = try answered(text, name, item)
+        let wave = item.later.lastIndex { $0.readers.contains(text) }.map { $0 + 1 } ?? 0
+        report.wave = UInt32(clamping: wave + 1)
+        report.senior = wave > 0 && item.later[wave - 1].seniors
+        return report
+    }
+
+    private mutating func answered(
         _ text: String, _ name: ItemID, _ item: WireItemState
     ) throws -> ReaderReport {
         let rule = agreement.annotation
@@ -116,7 +191,7 @@ extension ReportView {
         }
         let given = answer.revealed(kind: rule.kind, size: item.size)
         let value = given.map { answerText($0, rule) }
-        guard item.outcome == .approved, let given, let label = item.label(kind: rule.kind) else {
+        guard item.isApproved, let given, let label = item.label(kind: rule.kind) else {
             let end = item.outcome == .open ? "is still open" : "ended without consensus"
             return ReaderReport(
                 annotator: text, answer: "revealed", grade: answer.grade, value: value,
@@ -127,7 +202,12 @@ extension ReportView {
             annotator: account.text, answer: "revealed", grade: answer.grade, value: value,
             inConsensus: rule.supports(given, label), reference: nil, figure: nil, fee: nil,
             tokensPerRound: nil, arithmetic: "")
-        if rule.kind.isGrade {
+        if answer.wave > 0, item.gold.isEmpty {
+            let fee = TokenAmount(microtokens: rule.laterFeeMicrotokens)
+            report.arithmetic =
+                "answered after others had revealed: the flat fee of \(fee) tokens, and judged by "
+                + "gold alone"
+        } else if rule.kind.isGrade {
             try explainGrade(&report, account, answer.grade, item)
         } else {
             explainGraded(&report, account, name, item)
@@ -136,7 +216,7 @@ extension ReportView {
     }
 
     private func silence(_ item: WireItemState) -> String {
-        item.outcome == .open
+        item.isUnderWay
             ? "has committed and not yet revealed"
             : "committed and never revealed: the stake left was taken"
     }
@@ -148,15 +228,16 @@ extension ReportView {
     ) throws {
         let rule = agreement.annotation
         let scale = try AnswerScale(classes: Int(rule.classes), ordinal: rule.kind == .ordinal)
-        let others = item.answers.filter { $0.annotator != account.text && $0.grade > 0 }
-        let reference = payReference(
-            of: others.map { (answer: Int($0.grade) - 1, weight: UInt64(1)) }, scale: scale)
+        let truth = Answer(bytes: item.gold, kind: rule.kind, size: nil)
+        var reference = state.reference(of: account, item, scale)
+        if case .grade(let grade) = truth { reference = Int(grade) - 1 }
+        let multiplicity = truth == nil ? UInt64(1) : goldMultiplicity
         report.reference = reference.map { UInt32($0) + 1 }
-        guard let reference else {
+        guard let reference, scale.contains(reference) else {
             report.arithmetic =
-                others.isEmpty
+                item.firstAnswers.count < 2
                 ? "nobody else answered: no row, no pay"
-                : "the others are tied between classes: no row, no pay"
+                : "the others are tied, or weigh nothing: no row, no pay"
             return
         }
         guard let pay = ratedPay(&report, account, item),
@@ -164,11 +245,13 @@ extension ReportView {
             let beyond = BeyondChance(rows, on: scale), beyond.rows > 0
         else { return }
         let own = Int(grade) - 1
-        let figure = beyond.figure(own: own, reference: reference, multiplicity: 1, on: scale)
+        let figure = beyond.figure(
+            own: own, reference: reference, multiplicity: multiplicity, on: scale)
         let agreed = scale.agreement(own, reference)
+        let times = truth != nil ? "gold, \(multiplicity) rows: \(multiplicity) × " : ""
         set(
-            &report, figure: figure, fee: pay.fee / UInt64(beyond.rows),
-            "10^6 × (\(agreed)/\(scale.top) − C/(n²·\(scale.top))) with n = \(beyond.rows) rows "
+            &report, figure: figure, fee: multiplicity * (pay.fee / UInt64(beyond.rows)),
+            "\(times)10^6 × (\(agreed)/\(scale.top) − C/(n²·\(scale.top))) with n = \(beyond.rows) rows "
                 + "and chance C = \(beyond.chance): \(figure) micro-points")
     }
 

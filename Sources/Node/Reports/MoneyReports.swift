@@ -151,9 +151,10 @@ private struct EffectivePosting {
     let order: Int
     let isCredit: Bool
 
-    /// A debit counts at once, a credit when it becomes available.
+    /// A debit counts at once, a credit when it becomes available; a correction takes from what its
+    /// account waits for, or gives it.
     var height: UInt64 {
-        isCredit
+        isCredit || (posting.rule == "correction/1" && posting.debit.role == .annotator)
             ? max(posting.height.value, posting.availableFrom.value) : posting.height.value
     }
 
@@ -210,7 +211,7 @@ extension ReportView {
         for entry in postings {
             let posting = entry.posting
             guard entry.height <= moneyHeight else {
-                pending.append(pendingPosting(posting))
+                pending.append(pendingPosting(entry))
                 continue
             }
             if entry.isCredit {
@@ -245,11 +246,13 @@ extension ReportView {
             availableFrom: entry.height, balance: balance.description)
     }
 
-    private func pendingPosting(_ posting: RecordedPosting) -> PendingPosting {
-        PendingPosting(
+    private func pendingPosting(_ entry: EffectivePosting) -> PendingPosting {
+        let posting = entry.posting
+        return PendingPosting(
             height: posting.height.value, time: timeText(milliseconds: posting.timeMilliseconds),
             cause: posting.cause.description, rule: posting.rule,
-            amount: posting.amount.description, counterparty: posting.debit.text,
+            amount: (entry.isCredit ? "" : "-") + posting.amount.description,
+            counterparty: (entry.isCredit ? posting.debit : posting.credit).text,
             availableFrom: posting.availableFrom.value)
     }
 }

@@ -160,7 +160,7 @@ extension Reporter {
                     patient: hexString(record.patient), use: useName(record.use),
                     duplicate: record.duplicate,
                     outcome: item.map { outcomeName($0.outcome) } ?? "duplicate",
-                    grade: item?.outcome == .approved ? item?.grade : nil,
+                    grade: item?.isApproved == true ? item?.labelGrade : nil,
                     registeredHeight: record.registeredHeight)
             }
             return DataReport(

@@ -48,7 +48,12 @@ package struct Reporter: Sendable {
                 statement(of: arguments.account(), from: arguments.number(1)))
         case .supply: return try reportJSON(supply())
         case .score: return try reportJSON(score(of: arguments.account()))
-        case .explain: return try reportJSON(explain(arguments.item()))
+        case .explain:
+            let item = try arguments.item()
+            let mustHide = try asker.map { try adjudicates($0, item) } ?? false
+            let report = try explain(item)
+            return try reportJSON(
+                mustHide || arguments.isAnonymous ? report.anonymous() : report)
         case .worklist:
             return try reportJSON(
                 worklist(of: arguments.account(), after: arguments.optionalItem(1)))
@@ -81,12 +86,22 @@ package struct Reporter: Sendable {
             }
         case .explain:
             let item = try arguments.item()
-            let readers = try read { view in view.state.item(item)?.readers ?? [] }
+            let readers = try read { view in view.state.item(item)?.everyReader ?? [] }
             guard readers.contains(asker.text) else {
                 throw refuse("\(item) is not among the items that it reads")
             }
         case .supply, .members, .data, .consent, .lineage:
             throw refuse("report \(report.rawValue) is for sites and the coordinator")
+        }
+    }
+
+    /// Whether a senior is asked about an item now: names could sway whoever adjudicates.
+    private func adjudicates(_ asker: AccountID, _ item: ItemID) throws -> Bool {
+        try read { view in
+            guard let state = view.state.item(item), state.isUnderWay,
+                let wave = state.later.last
+            else { return false }
+            return wave.seniors && wave.readers.contains(asker.text)
         }
     }
 
@@ -184,6 +199,9 @@ struct ReportArguments {
         }
         return item
     }
+
+    /// Whether an item is to be explained without names.
+    var isAnonymous: Bool { text(1) == "anonymous" }
 
     func number(_ index: Int) throws -> UInt64? {
         guard let text = text(index) else { return nil }

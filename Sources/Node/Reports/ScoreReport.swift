@@ -118,6 +118,6 @@ extension ReportView {
     }
 
     mutating func pay(of account: AccountID, in period: UInt32) -> WirePayState? {
-        state.value(WirePayState.self, .pay, payKey(period, account))
+        state.pay(of: account, in: period)
     }
 }

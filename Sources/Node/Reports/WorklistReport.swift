@@ -30,6 +30,10 @@ package struct WorklistItem: Codable, Sendable {
     /// Of the image in pixels; null where answers are not about pixels.
     @OrNull package var width: UInt32?
     @OrNull package var height: UInt32?
+    /// `reader`, or `senior` for who adjudicates.
+    package var role = "reader"
+    /// The wave in which the reader was asked, the first is 1.
+    package var wave: UInt32 = 1
 }
 
 /// What a reader has to read, until when.
@@ -61,15 +65,16 @@ extension Reporter {
                     "\(account) is not enrolled at height \(view.height); its site runs "
                         + "`tally member add` first")
             }
-            // A panel is of the item's own site, and an item's name starts with its site.
+            // An own panel is of the item's site, and an item's name starts with its site.
             let site = AccountID(member.organisation)?.name ?? ""
+            let isOwn = view.agreement.annotation.isOwnSite
+            let prefix = isOwn ? Array("\(site)/".utf8) : []
             var items: [WorklistItem] = []
             var next: String?
-            for (key, state) in view.all(WireItemState.self, .items, prefix: Array("\(site)/".utf8))
-            {
+            for (key, state) in view.all(WireItemState.self, .items, prefix: prefix) {
                 let name = String(decoding: key, as: UTF8.self)
                 if let after, !after.text.utf8.lexicographicallyPrecedes(key) { continue }
-                guard state.readers.contains(account.text) else { continue }
+                guard state.everyReader.contains(account.text) else { continue }
                 guard items.count < WorklistReport.pageLength else {
                     next = items.last?.item
                     break
@@ -88,28 +93,33 @@ func worklistItem(
 ) -> WorklistItem {
     let next = height + 1
     let answer = state.answers.first { $0.annotator == account.text }
+    let asked = state.later.lastIndex { $0.readers.contains(account.text) }.map { $0 + 1 } ?? 0
+    let isPresent = asked == state.later.count
     let opens = state.revealFrom != 0 ? state.revealFrom : state.commitUntil + 1
     let what: WorklistItem.State
     var until: UInt64?
-    if state.outcome != .open {
+    if !state.isUnderWay {
         what = .closed
     } else if let answer {
         if answer.grade > 0 {
             what = .done
-        } else if next < opens {
+        } else if isPresent, next < opens {
             (what, until) = (.wait, state.commitUntil)
-        } else if next <= state.revealUntil {
+        } else if isPresent, next <= state.revealUntil {
             (what, until) = (.reveal, state.revealUntil)
         } else {
             what = .missed
         }
-    } else if state.revealFrom == 0, next <= state.commitUntil {
+    } else if isPresent, state.revealFrom == 0, next <= state.commitUntil {
         (what, until) = (.commit, state.commitUntil)
     } else {
         what = .missed
     }
-    return WorklistItem(
+    var entry = WorklistItem(
         item: name, state: what, until: until,
         commitment: answer.map { hexString($0.commitment) }, width: state.size?.width,
         height: state.size?.height)
+    entry.role = asked > 0 && state.later[asked - 1].seniors ? "senior" : "reader"
+    entry.wave = UInt32(clamping: asked + 1)
+    return entry
 }

@@ -1,0 +1,58 @@
+import Cryptography
+import Ledger
+import Wire
+
+/// `item.dispute`: one of the item's readers, or its site, asks two seniors about its outcome.
+///
+/// Once an item, inside its appeal window; where seniors decided already there is nobody above.
+func dispute(
+    _ body: WireItemDispute, _ call: Call, _ changes: inout ChangeSet
+) throws(Rejection) {
+    guard let item = ItemID(body.item), body.reason.utf8.count <= 1_000 else {
+        throw .malformedField
+    }
+    guard var state = changes.item(item) else { throw .unknownItem }
+    try call.require(
+        state.everyReader.contains(call.signer.text)
+            || call.signer == AccountID(.site, item.site), else: .notAssigned)
+    try call.require(state.outcome != .open, else: .itemNotReady)
+    try call.require(
+        !state.hasDispute && state.later.last?.seniors != true, else: .alreadyAdjudicated)
+    let (until, overflow) = state.closedHeight.addingReportingOverflow(
+        UInt64(call.context.agreement.rewards.appealWindow))
+    try call.require(overflow || call.height <= until, else: .disputeWindowOver)
+    try call.require(changes.askSeniors(item, &state, call), else: .noSeniors)
+    state.dispute.by = call.signer.text
+    state.dispute.reason = body.reason
+    state.dispute.height = call.height
+    changes.setItem(item, to: state, was: nil)
+}
+
+extension ChangeSet {
+    /// Ends a dispute: two seniors who agree on another label reverse the outcome.
+    ///
+    /// The earlier outcome stays recorded; what was paid by it is corrected by postings.
+    mutating func endDispute(
+        _ state: inout WireItemState, of item: ItemID, _ rule: WireAnnotationRule, _ call: Call
+    ) throws(Rejection) {
+        state.dispute.decidedHeight = call.height
+        guard let label = rule.ruling(state), state.label(kind: rule.kind) != label else { return }
+        let before = state
+        state.reversal.grade = rule.grade(of: label)
+        if !rule.kind.isGrade { state.reversal.consensus = data(label.bytes) }
+        state.reversal.height = call.height
+        state.reversal.closeEnvelope = data(call.id.envelope.bytes)
+        state.reversal.closeIndex = call.id.index
+        var period = openPeriod()
+        guard state.period == period.number else {
+            return try correctPay(of: item, from: before, to: state, rule, call)
+        }
+        switch before.outcome {
+        case .disputed: period.disputed -= min(1, period.disputed)
+        case .tooFew: period.tooFew -= min(1, period.tooFew)
+        case .open, .approved, .UNRECOGNIZED: return
+        }
+        period.approved += 1
+        setOpenPeriod(period)
+    }
+}

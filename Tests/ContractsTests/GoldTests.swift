@@ -1,0 +1,143 @@
+import Contracts
+import Cryptography
+import Ledger
+import TestSupport
+import Testing
+import Wire
+
+/// Gold: bound before the items open, shown at the period's close, used by score and pay.
+struct GoldTests {
+    static let east = Consortium.east
+
+    @Test("gold enters batch and pay as the reference program has it")
+    func close() throws {
+        var consortium = try Consortium.drawn()
+        let items = try (1...36).map { try itemID("east/\($0 + 100)") }
+        let truth = Dictionary(
+            uniqueKeysWithValues: items.prefix(4).enumerated().map {
+                ($1, UInt32($0 % 2 == 0 ? 4 : 2))
+            })
+        let gold = consortium.gold(truth)
+        try consortium.applied([.commitGold(gold.commitment)], by: Consortium.coordinator)
+        try consortium.draw(items, by: Self.east)
+        var first: [ItemID: [AccountID: Int]] = [:]
+        var all: [ItemID: [AccountID: UInt32]] = [:]
+        for (place, item) in items.enumerated() {
+            let grade: UInt32 = place % 2 == 0 ? 4 : 2
+            for (seat, reader) in consortium.asked(item).enumerated() {
+                let given = (place + seat) % 5 == 0 ? 3 : grade
+                all[item, default: [:]][reader] = given
+                first[item, default: [:]][reader] = Int(given) - 1
+            }
+        }
+        try consortium.annotate(all)
+        #expect(items.allSatisfy { consortium.item($0)?.outcome == .approved })
+        #expect(
+            try consortium.outcome(.closePeriod(1), by: Consortium.coordinator) == .goldAwaited)
+        try consortium.applied(
+            [.revealGold(gold.commitment, gold.answers, salt: gold.salt)],
+            by: Consortium.coordinator)
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
+        #expect(consortium.value(WirePeriodState.self, .periods, [0, 0, 0, 1])?.gold == 4)
+
+        let truths = truth.mapValues { Int($0) - 1 }
+        let pay = try payPeriod(items: first, classes: 5, ordinal: true, gold: truths)
+        let batch = try scoreBatch(
+            items: items.map { item in
+                (
+                    item: item,
+                    answers: (first[item] ?? [:]).sorted { $0.key < $1.key }
+                        .map { ClassAnswer(annotator: $0.key, answer: $0.value) }
+                )
+            }, classes: 5, gold: truths)
+        let weights = try payReferenceWeights(
+            items: first, scale: AnswerScale(classes: 5, ordinal: true), gold: truths)
+        #expect(pay.count == 8)
+        for (reader, result) in pay {
+            let state = try #require(
+                consortium.value(WirePayState.self, .pay, payKey(1, reader)))
+            #expect(state.rows == result.n && state.weight == result.weight ?? 0)
+            #expect(state.joint == result.rows.joint)
+            #expect(state.referenceWeight == weights[reader])
+            #expect(Int64(state.accuracyPermille) == batch.counts.accuracyPermille(reader))
+            let score = consortium.value(
+                WireScoreState.self, .scores, Array(reader.text.utf8))
+            #expect(score?.settled == batch.counts.confusion(of: reader))
+        }
+    }
+
+    @Test(
+        "gold that came after the item, of an open item, or read by its own reader is passed over")
+    func passedOver() throws {
+        var agreement = drawnAgreement()
+        agreement.annotation.goldOrganisation = Consortium.north.text
+        agreement.annotation.periodItems = 2
+        var consortium = try Consortium.drawn(agreement)
+        let items = try (1...3).map { try itemID("east/\($0)") }
+        try consortium.draw([items[0]], by: Self.east)
+        let early = consortium.gold([items[0]: 4, items[1]: 4, items[2]: 4])
+        let salt = early.salt
+        let commitment = goldCommitment(
+            network: consortium.network, organisation: Consortium.north, answers: early.answers,
+            salt: salt
+        ).bytes
+        try consortium.applied([.commitGold(commitment)], by: Consortium.north)
+        try consortium.draw([items[1], items[2]], by: Self.east)
+        for item in items {
+            #expect(consortium.asked(item).allSatisfy { $0.name.hasPrefix("west") })
+        }
+        try consortium.answer(items[0], [3, 3, 3])
+        try consortium.answer(items[1], [3, 3, 3])
+        try consortium.applied(
+            [.revealGold(commitment, early.answers, salt: salt)], by: Consortium.north)
+        #expect(items.map { consortium.item($0)?.gold.isEmpty } == [true, false, true])
+        #expect(consortium.openPeriod().gold == 1)
+    }
+
+    @Test("an answer after a reveal is judged by gold and by nothing else")
+    func lateAnswers() throws {
+        var consortium = try Consortium.drawn()
+        let (gold, plain) = (try itemID("east/1"), try itemID("east/2"))
+        let hidden = consortium.gold([gold: 4])
+        try consortium.applied([.commitGold(hidden.commitment)], by: Consortium.coordinator)
+        try consortium.draw([gold, plain], by: Self.east)
+        // One of three misses the first wave: 2 answers are too few, and two more readers are asked.
+        let start = consortium.height.value
+        for (at, isReveal) in [(start + 1, false), (start + 5, true)] {
+            for item in [gold, plain] {
+                for reader in consortium.asked(item).dropLast() {
+                    let transaction =
+                        isReveal
+                        ? try consortium.reveal(item, 4, by: reader)
+                        : try consortium.commit(item, 4, by: reader)
+                    try consortium.applied([transaction], by: reader, at: at)
+                }
+            }
+        }
+        try consortium.applied(
+            [gold, plain].map { .closeItem($0.text) }, by: Consortium.coordinator)
+        let late = Dictionary(
+            uniqueKeysWithValues: [gold, plain].map { ($0, consortium.asked($0)) })
+        for item in [gold, plain] {
+            #expect(late[item]?.count == 2)
+            try consortium.answer(item, [4, 4])
+            #expect(consortium.item(item)?.outcome == .approved)
+        }
+        try consortium.applied(
+            [.revealGold(hidden.commitment, hidden.answers, salt: hidden.salt)],
+            by: Consortium.coordinator)
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
+        let first = Set(
+            [gold, plain].flatMap { item in
+                consortium.item(item)?.readers ?? []
+            })
+        for reader in late[gold] ?? [] where !first.contains(reader.text) {
+            let pay = consortium.value(WirePayState.self, .pay, payKey(1, reader))
+            #expect(pay?.answers == 1 && pay?.rows == 8 && pay?.joint[3 * 5 + 3] == 8)
+        }
+        for reader in late[plain] ?? []
+        where !first.contains(reader.text) && late[gold]?.contains(reader) != true {
+            #expect(consortium.value(WirePayState.self, .pay, payKey(1, reader)) == nil)
+        }
+    }
+}

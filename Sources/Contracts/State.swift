@@ -25,6 +25,11 @@ package enum StateTable: UInt8, CaseIterable, Hashable, Sendable {
     case waiting
     case windows
     case evidence
+    case references = 30
+    case redemptions
+    case claims
+    case weights
+    case corrections
 }
 
 /// Where a value stands in the contract state; ordered by table, then by the key's bytes.

@@ -231,6 +231,14 @@ extension WireTransaction {
         case .memberRekey: "member.rekey"
         case .memberRevoke: "member.revoke"
         case .evidenceSubmit: "evidence.submit"
+        case .transfer: "transfer"
+        case .redemptionRequest: "redemption.request"
+        case .redemptionPay: "redemption.pay"
+        case .redemptionCancel: "redemption.cancel"
+        case .claimKey: "claim.key"
+        case .claim: "claim"
+        case .correction: "correction"
+        case .revenuePost: "revenue.post"
         case nil: "nothing"
         }
     }

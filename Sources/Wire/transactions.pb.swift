@@ -476,6 +476,12 @@ package nonisolated struct WireSiteValue: Sendable {
   /// numerator over values' denominator
   package var shapley: Int64 = 0
 
+  /// utility of all - utility without this site
+  package var leaveOneOut: Int64 = 0
+
+  /// of the 95 % interval over the same denominator; 0: exact
+  package var shapleyHalfWidth: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -517,6 +523,9 @@ package nonisolated struct WireRoundValues: Sendable {
   package var referenceCount: UInt32 = 0
 
   package var shapleyDenominator: UInt64 = 0
+
+  /// orders of joining that were drawn; 0: values are exact
+  package var permutations: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1834,7 +1843,7 @@ nonisolated extension WireRoundChecked: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SiteValue"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}site\0\u{1}answer\0\u{1}reason\0\u{1}verified\0\u{1}shapley\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}site\0\u{1}answer\0\u{1}reason\0\u{1}verified\0\u{1}shapley\0\u{3}leave_one_out\0\u{3}shapley_half_width\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1847,6 +1856,8 @@ nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.verified) }()
       case 5: try { try decoder.decodeSingularSInt64Field(value: &self.shapley) }()
+      case 6: try { try decoder.decodeSingularSInt64Field(value: &self.leaveOneOut) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.shapleyHalfWidth) }()
       default: break
       }
     }
@@ -1868,6 +1879,12 @@ nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if self.shapley != 0 {
       try visitor.visitSingularSInt64Field(value: self.shapley, fieldNumber: 5)
     }
+    if self.leaveOneOut != 0 {
+      try visitor.visitSingularSInt64Field(value: self.leaveOneOut, fieldNumber: 6)
+    }
+    if self.shapleyHalfWidth != 0 {
+      try visitor.visitSingularUInt64Field(value: self.shapleyHalfWidth, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1877,6 +1894,8 @@ nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.reason != rhs.reason {return false}
     if lhs.verified != rhs.verified {return false}
     if lhs.shapley != rhs.shapley {return false}
+    if lhs.leaveOneOut != rhs.leaveOneOut {return false}
+    if lhs.shapleyHalfWidth != rhs.shapleyHalfWidth {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1919,7 +1938,7 @@ nonisolated extension WirePatientRecords: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RoundValues"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sites\0\u{1}patients\0\u{1}utility\0\u{3}utility_maximum\0\u{1}correct\0\u{3}reference_count\0\u{3}shapley_denominator\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sites\0\u{1}patients\0\u{1}utility\0\u{3}utility_maximum\0\u{1}correct\0\u{3}reference_count\0\u{3}shapley_denominator\0\u{1}permutations\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1934,6 +1953,7 @@ nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.correct) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.referenceCount) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.shapleyDenominator) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.permutations) }()
       default: break
       }
     }
@@ -1961,6 +1981,9 @@ nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.shapleyDenominator != 0 {
       try visitor.visitSingularUInt64Field(value: self.shapleyDenominator, fieldNumber: 7)
     }
+    if self.permutations != 0 {
+      try visitor.visitSingularUInt32Field(value: self.permutations, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1972,6 +1995,7 @@ nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.correct != rhs.correct {return false}
     if lhs.referenceCount != rhs.referenceCount {return false}
     if lhs.shapleyDenominator != rhs.shapleyDenominator {return false}
+    if lhs.permutations != rhs.permutations {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -155,7 +155,10 @@ let package = Package(
         tests(of: "Messaging", ["Cryptography", "CZeroMQ", logging]),
         tests(
             of: "Replay",
-            ["Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire", grdb]),
+            [
+                "Contracts", "Cryptography", "Ledger", "Node", "SecondOpinion", "Storage",
+                "Training", "Wire", grdb,
+            ]),
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),
         tests(

@@ -20,6 +20,20 @@ package struct RecordedPosting: Hashable, Sendable {
 }
 
 extension LedgerStore {
+    /// The bytes of the effects of settled transactions, by their place in the log.
+    package func effects(from first: UInt64, below end: UInt64) throws -> [[UInt8]] {
+        try read { db in
+            try Data.fetchAll(
+                db,
+                sql: """
+                    SELECT content FROM effects WHERE logIndex >= ? AND logIndex < ?
+                    ORDER BY logIndex
+                    """,
+                arguments: [Int64(clamping: first), Int64(clamping: end)]
+            ).map { [UInt8]($0) }
+        }
+    }
+
     /// Everything posted to or from an account, in order; of all accounts when none is named.
     package func postings(of account: AccountID?) throws -> [RecordedPosting] {
         let columns = """

@@ -92,6 +92,18 @@ struct Study {
         }
     }
 
+    /// All records dealt out to so many honest sites in turn, and the reference records to the first.
+    func dealt(to count: Int) -> (entities: [Entity], reference: [AccountID: [GameRecord]]) {
+        let sites = (0..<count).map { AccountID(.site, "s\(1_000 + $0)") }
+        let all = records.sorted { $0.key < $1.key }.flatMap(\.value)
+        let entities = sites.enumerated().map { place, site in
+            let own = all.enumerated().filter { $0.offset % count == place }.map(\.element)
+            return honest(site, renamed(own, to: site) { _ in })
+        }
+        let held = reference.sorted { $0.key < $1.key }.flatMap(\.value)
+        return (entities, [sites[0]: renamed(held, to: sites[0]) { _ in }])
+    }
+
     /// The accounts whose money is the attacker's.
     func attackers(_ attack: Attack) -> [String] {
         attack == .duplicatedSite || attack == .splitSite
@@ -172,13 +184,14 @@ struct Study {
         return [west]
     }
 
-    /// The records as the second site has them.
+    /// The records as another site has them.
     private func renamed(
-        _ records: [GameRecord], _ change: (inout GameRecord) -> Void
+        _ records: [GameRecord], to site: AccountID = second,
+        _ change: (inout GameRecord) -> Void
     ) -> [GameRecord] {
         records.compactMap { record in
             let name = record.item.text.drop { $0 != "/" }
-            guard let item = ItemID("\(Self.second.name)\(name)") else { return nil }
+            guard let item = ItemID("\(site.name)\(name)") else { return nil }
             // Another custodian, so another pseudonym of the same person.
             var copy = GameRecord(
                 item: item, patient: named("\(item)"), features: record.features,

@@ -27,6 +27,12 @@ private struct AttackRow: Codable {
 struct Attacks: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "attacks",
+        abstract: "Measure the sites' share on the lung nodules.",
+        subcommands: [Play.self, Values.self], defaultSubcommand: Play.self)
+}
+
+struct Play: ParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Measure what attacks on the sites' share earn, on the lung nodules.",
         discussion: """
             The smallest hospital, west, cheats in one way after the other; the contracts, the \
@@ -106,5 +112,52 @@ struct Attacks: ParsableCommand {
             let space = String(repeating: " ", count: max(0, pair.1 - pair.0.count))
             return place == 0 ? pair.0 + space : space + pair.0
         }.joined(separator: " ")
+    }
+}
+
+struct Values: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Value so many honest sites: exactly up to 12, by drawn orders above.",
+        discussion: """
+            All records are dealt out in turn, so that sites are much alike. Prints each value with \
+            its 95 % interval, what all lose without the site, and what the rounds cost.
+
+            Example: attacks values --sites 100 --rounds 2
+            """)
+
+    @Option(help: "How many legal entities.")
+    var sites = 16
+    @Option(help: "Rounds.")
+    var rounds: UInt32 = 3
+    @Option(help: "The agreement.")
+    var agreement = "Protocols/agreements/lung-nodules.yaml"
+
+    func validate() throws {
+        guard (1...400).contains(sites), (1...1_000).contains(rounds) else {
+            throw ValidationError("--sites is 1 to 400, --rounds 1 to 1000")
+        }
+    }
+
+    func run() throws {
+        let text = try String(contentsOfFile: agreement, encoding: .utf8)
+        let study = try Study(readAgreement(text: text, file: agreement))
+        let (entities, reference) = study.dealt(to: sites)
+        var game = try Game(study.agreement, entities: entities, reference: reference)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let values = try game.play(rounds: rounds).values
+        let time = clock.now - start
+        let unit = Double(max(1, values.shapleyDenominator))
+        for site in values.sites {
+            print(
+                site.site, String(format: "%8.2f", Double(site.shapley) / unit), "±",
+                String(format: "%.2f", Double(site.shapleyHalfWidth) / unit), " without it",
+                String(site.leaveOneOut))
+        }
+        let sum = values.sites.reduce(0.0) { $0 + Double($1.shapley) / unit }
+        print("sum         \(String(format: "%.2f", sum))")
+        print("utility     \(values.utility) of \(values.utilityMaximum)")
+        print("orders      \(values.permutations == 0 ? "exact" : "\(values.permutations)")")
+        print("time        \(time) for \(rounds) rounds")
     }
 }

@@ -109,6 +109,20 @@ let package = Package(
         .executableTarget(
             name: "label-benchmark", dependencies: ["Contracts", "Cryptography", argumentParser],
             path: "Simulations/Benchmarks/Labels", swiftSettings: settings),
+        .executableTarget(
+            name: "ledger-benchmark",
+            dependencies: [
+                "tally", "Contracts", "Cryptography", "Ledger", "Node", "Processes", "Storage",
+                "TestSupport", "Wire", argumentParser,
+            ],
+            path: "Simulations/Benchmarks/Ledger", swiftSettings: settings),
+        .executableTarget(
+            name: "attacks",
+            dependencies: [
+                "Commands", "Contracts", "Cryptography", "Ledger", "Replay", "TestSupport",
+                "Training", "Wire", argumentParser,
+            ],
+            path: "Simulations/Attacks", swiftSettings: settings),
         .target(
             name: "SecondOpinion", dependencies: ["Processes"], path: "Tests/SecondOpinion",
             swiftSettings: settings),
@@ -142,8 +156,8 @@ let package = Package(
         tests(
             of: "Replay",
             [
-                "Contracts", "Cryptography", "Ledger", "Node", "Storage", "Training", "Wire", grdb,
-                logging,
+                "Contracts", "Cryptography", "Ledger", "Node", "SecondOpinion", "Storage",
+                "Training", "Wire", grdb, logging,
             ]),
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),

@@ -168,7 +168,7 @@ class Genesis:
         offices = [one for one in self.members if role(one.account) == "coordinator"]
         require(len(offices) == 1, "not one coordinator founds the network")
         require(any(role(account) == "site" for account in accounts), "no site founds the network")
-        self.time, self.rules = message.time_ms, message.agreement.chain
+        self.time, self.rules, self.rewards = message.time_ms, message.agreement.chain, message.agreement.rewards
         voters = [one for one in self.members if role(one.account) in VOTING]
         n = len(voters)
         quorum = 2 * n // 3 + 1 if n > 3 else n // 2 + 1 if self.rules.majority_quorum else n
@@ -211,6 +211,7 @@ class Decision:
         for listed in ([one.account for one in self.members], message.leaving):
             require(listed == sorted(set(listed)) and all(map(is_account, listed)), "a list of the decision is not ascending")
         self.agreement = message.agreement.chain if message.agreement is not None else None
+        self.rewards = message.agreement.rewards if message.agreement is not None else None
         self.hash = name("decision", network, data)
 
 

@@ -4,9 +4,11 @@
     verify.py receipt  FILE... --genesis genesis.tally
     verify.py evidence FILE... --genesis genesis.tally [--chain FILE]
     verify.py chain    FILE... --genesis genesis.tally
+    verify.py accounts FILE... --genesis genesis.tally --effects FILE
 
 It trusts the genesis document alone; for evidence against keys that came later, also the openings and member documents
-of an exported chain. It executes no contract: balances, effects of transactions and state roots are checked by `tally
+of an exported chain. It executes no contract but those of money: with `accounts` it keeps the books of a chain (FILE,
+`tally export chain`) from its effects (`tally export effects`), as accounts.py says. State roots are checked by `tally
 verify`, not here. Needs Python 3.10 and the package `cryptography`. Prints one JSON object a file; exit 0 when all are
 proven, 2 when one is not, 1 when it cannot say.
 """
@@ -15,6 +17,7 @@ import json
 import sys
 
 try:
+    import accounts
     import chain
     import evidence
     import receipt
@@ -38,6 +41,12 @@ def examine(options, genesis, keys, data):
         return receipt.check(data, genesis)
     if options.what == "evidence":
         return evidence.check(data, genesis, keys)
+    if options.what == "accounts":
+        books = accounts.check(data, contents(options.effects), genesis)
+        balances = {one: books.held(one) for one in sorted(set(books.available) | set(books.pending))}
+        return {"height": books.height, "transactions": books.transactions, "postings": books.postings,
+                "derived": books.derived, "issued": books.issued, "revenue": books.revenue,
+                "redeemed": books.redeemed, "accounts": balances}
     read = chain.check(data, genesis)
     return {"height": read.slot[1], "term": read.slot[0], "head": read.hash.hex(), "settledHeight": read.settled,
             "transactions": read.transactions, "logRoot": read.log.root().hex(), "terms": sorted(read.terms.all)}
@@ -45,11 +54,14 @@ def examine(options, genesis, keys, data):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["receipt", "evidence", "chain"])
+    parser.add_argument("what", choices=["receipt", "evidence", "chain", "accounts"])
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--genesis", required=True, help="the founding document; all that is trusted")
     parser.add_argument("--chain", help="evidence: an exported chain, for keys that came after genesis")
+    parser.add_argument("--effects", help="accounts: the effects of the same chain")
     options = parser.parse_args()
+    if options.what == "accounts" and not options.effects:
+        parser.error("accounts needs --effects")
     try:
         genesis = Genesis(contents(options.genesis))
         keys = chain.check(contents(options.chain), genesis).keys if options.chain else Keys(genesis)

@@ -36,7 +36,12 @@ package struct Tally: AsyncParsableCommand {
                     AnnotationsCommand.self, ConsensusCommand.self,
                 ]),
             CommandGroup(
-                name: "Money:", subcommands: [Balance.self, Statement.self, Supply.self]),
+                name: "Money:",
+                subcommands: [
+                    Balance.self, Statement.self, Supply.self, TransferCommand.self,
+                    Redeem.self, ClaimCommand.self, Revenue.self, Correct.self, Policy.self,
+                    Fairness.self,
+                ]),
             CommandGroup(
                 name: "Models:", subcommands: [Rounds.self, Lineage.self, Model.self]),
             CommandGroup(name: "Care of a node:", subcommands: [Backup.self, Repair.self]),

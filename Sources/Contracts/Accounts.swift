@@ -20,6 +20,21 @@ package enum ConsortiumAccount {
     package static func appeal(of reader: AccountID) -> AccountID {
         AccountID(kind: "appeal", name: reader.name)
     }
+
+    /// What a member has put aside to be paid out.
+    package static func redemption(of member: AccountID) -> AccountID {
+        AccountID(kind: "redemption-\(member.kind)", name: member.name)
+    }
+
+    /// Income from outside while it is divided.
+    static func income(_ reference: String) -> AccountID {
+        AccountID(kind: "revenue", name: reference)
+    }
+
+    /// What is outside the books: where income comes from and where redeemed tokens go.
+    package static let outside = "external"
+    package static let payers = AccountID(kind: outside, name: "revenue")
+    package static let payees = AccountID(kind: outside, name: "redemptions")
 }
 
 /// The names of the rules that move money.
@@ -28,7 +43,12 @@ enum MoneyRule {
     static let annotation = "annotation/1"
     static let pay = "pay/1"
     static let split = "split/1"
+    static let reversal = "reversal/1"
+    static let transfer = "transfer/1"
+    static let redemption = "redemption/1"
+    static let claim = "claim/1"
     static let correction = "correction/1"
+    static let revenue = "revenue/1"
 }
 
 extension WireBalanceState {
@@ -80,31 +100,41 @@ extension ChangeSet {
     /// Moves an amount from one account to another; a zero amount leaves no trace.
     ///
     /// `delay` is the blocks until the credited side may use it; 0 for the consortium's own
-    /// accounts, whose money no member can take away before the block is settled.
+    /// accounts, whose money no member can take away before the block is settled. What comes from
+    /// or goes to the outside changes the supply instead of a balance.
     mutating func post(
         from debit: AccountID, to credit: AccountID, _ amount: TokenAmount, rule: String,
-        delay: UInt64 = 0, _ call: Call
+        delay: UInt64 = 0, corrects: String = "", _ call: Call
     ) throws(Rejection) {
         guard amount > .zero else { return }
-        let from = Array(debit.text.utf8)
-        let to = Array(credit.text.utf8)
-        var payer = value(WireBalanceState.self, .balances, from) ?? WireBalanceState()
-        payer.mature(at: call.height)
-        guard payer.available >= amount.microtokens else { throw .insufficientBalance }
-        payer.available -= amount.microtokens
-        set(.balances, from, to: payer)
-        var payee = value(WireBalanceState.self, .balances, to) ?? WireBalanceState()
-        payee.mature(at: call.height)
-        let availableFrom = delay == 0 ? 0 : call.context.height.advanced(by: delay).value
-        if delay == 0 {
-            let (sum, overflow) = payee.available.addingReportingOverflow(amount.microtokens)
-            guard !overflow else { throw .amountOverflow }
-            payee.available = sum
+        if debit.kind == ConsortiumAccount.outside {
+            try bringIn(amount)
         } else {
-            payee.add(amount.microtokens, from: availableFrom)
+            let from = Array(debit.text.utf8)
+            var payer = value(WireBalanceState.self, .balances, from) ?? WireBalanceState()
+            payer.mature(at: call.height)
+            guard payer.available >= amount.microtokens else { throw .insufficientBalance }
+            payer.available -= amount.microtokens
+            set(.balances, from, to: payer)
         }
-        set(.balances, to, to: payee)
+        let availableFrom = delay == 0 ? 0 : call.context.height.advanced(by: delay).value
+        if credit.kind == ConsortiumAccount.outside {
+            try takeOut(amount)
+        } else {
+            let to = Array(credit.text.utf8)
+            var payee = value(WireBalanceState.self, .balances, to) ?? WireBalanceState()
+            payee.mature(at: call.height)
+            if delay == 0 {
+                let (sum, overflow) = payee.available.addingReportingOverflow(amount.microtokens)
+                guard !overflow else { throw .amountOverflow }
+                payee.available = sum
+            } else {
+                payee.add(amount.microtokens, from: availableFrom)
+            }
+            set(.balances, to, to: payee)
+        }
         var posting = WirePosting()
+        posting.corrects = corrects
         posting.debit = debit.text
         posting.credit = credit.text
         posting.microtokens = amount.microtokens
@@ -138,9 +168,29 @@ extension ChangeSet {
         posting.debit = debit.text
         posting.credit = credit.text
         posting.microtokens = moved
-        posting.rule = MoneyRule.correction
+        posting.rule = MoneyRule.reversal
         posting.availableFrom = height
         record(posting)
+    }
+
+    private mutating func bringIn(_ amount: TokenAmount) throws(Rejection) {
+        var supply = value(WireSupplyState.self, .supply, []) ?? WireSupplyState()
+        let (issued, overflow) = supply.issued.addingReportingOverflow(amount.microtokens)
+        let (revenue, tooMuch) = supply.revenue.addingReportingOverflow(amount.microtokens)
+        guard !overflow, !tooMuch, issued <= largestSupply else { throw .amountOverflow }
+        supply.issued = issued
+        supply.revenue = revenue
+        set(.supply, [], to: supply)
+    }
+
+    private mutating func takeOut(_ amount: TokenAmount) throws(Rejection) {
+        var supply = value(WireSupplyState.self, .supply, []) ?? WireSupplyState()
+        let (redeemed, overflow) = supply.redeemed.addingReportingOverflow(amount.microtokens)
+        guard !overflow else { throw .amountOverflow }
+        guard supply.issued >= amount.microtokens else { throw .insufficientBalance }
+        supply.issued -= amount.microtokens
+        supply.redeemed = redeemed
+        set(.supply, [], to: supply)
     }
 
     /// Residuals of a role, read from and written back to the state.

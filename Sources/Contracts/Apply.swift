@@ -12,11 +12,14 @@ package struct BlockContext: Sendable {
     package let previous: Digest
     /// The opening of the block's term, when it is the first of a term above 1.
     package let opening: Opening?
+    /// Rewards as they might have been; nil, as for every block of a chain, as agreed.
+    private let policy: WireRewardRule?
 
     package init(
         network: NetworkID, terms: TermHistory, height: Height, previous: Digest,
-        opening: Opening? = nil
+        opening: Opening? = nil, policy: WireRewardRule? = nil
     ) {
+        self.policy = policy
         self.network = network
         self.terms = terms
         self.height = height
@@ -24,7 +27,12 @@ package struct BlockContext: Sendable {
         self.opening = opening
     }
 
-    package var agreement: WireAgreement { terms.newest.agreement }
+    package var agreement: WireAgreement {
+        guard let policy else { return terms.newest.agreement }
+        var agreement = terms.newest.agreement
+        agreement.rewards = policy
+        return agreement
+    }
     package var voters: VoterSet { terms.newest.voters }
     package var coordinator: AccountID { terms.newest.coordinator }
 }
@@ -75,6 +83,14 @@ package func apply(
     case .itemDispute(let body): try dispute(body, call, &changes)
     case .goldCommit(let body): try commit(body, call, &changes)
     case .goldReveal(let body): try reveal(body, call, &changes)
+    case .transfer(let body): try transfer(body, call, &changes)
+    case .redemptionRequest(let body): try requestRedemption(body, call, &changes)
+    case .redemptionPay(let body): try payRedemption(body, call, &changes)
+    case .redemptionCancel(let body): try cancelRedemption(body, call, &changes)
+    case .claimKey(let body): try setClaimKey(body, call, &changes)
+    case .claim(let body): try claim(body, call, &changes)
+    case .correction(let body): try correct(body, call, &changes)
+    case .revenuePost(let body): try postRevenue(body, call, &changes)
     case nil: throw .malformedField
     }
 }

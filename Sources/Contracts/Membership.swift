@@ -148,6 +148,9 @@ func enrol(
         let consent = changes.consent(of: pseudonym.bytes)
     {
         try call.require(consent.custodian == call.signer.text, else: .notCustodian)
+        let key = changes.claims(of: pseudonym.bytes)?.key
+        try call.require(
+            key.map { [UInt8]($0) == member.signingKey.bytes } ?? true, else: .wrongPatientKey)
     }
     try changes.register(
         member, organisation: call.signer, credentials: body.credentials,

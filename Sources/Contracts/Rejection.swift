@@ -84,6 +84,22 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case goldDoesNotOpen = 115
     case goldAwaited = 116
     case answersUnderWay = 117
+    case notTreasurer = 120
+    case amountMalformed = 121
+    case referenceMalformed = 122
+    case referenceUsed = 123
+    case cannotReceive = 124
+    case unknownRedemption = 125
+    case redemptionClosed = 126
+    case unknownPatient = 127
+    case patientKeySet = 128
+    case noPatientKey = 129
+    case wrongPatientKey = 130
+    case claimOutOfOrder = 131
+    case notCorrectable = 132
+    case correctionDiffers = 133
+    case unknownModel = 134
+    case noContributions = 135
 
     package var description: String {
         switch self {
@@ -170,6 +186,23 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .goldAwaited: "gold of the period is not shown yet, and its window is open"
         case .answersUnderWay:
             "the kind of answers cannot change while items of the open period await an outcome"
+        case .notTreasurer: "the signer is not the treasurer that the agreement names"
+        case .amountMalformed: "the amount must be above zero"
+        case .referenceMalformed: "a reference must be 1 to 64 of a-z 0-9 . _ -"
+        case .referenceUsed: "a payment of this reference is on the ledger already"
+        case .cannotReceive: "the receiver must be another account of a member in force"
+        case .unknownRedemption: "there is no such redemption"
+        case .redemptionClosed: "the redemption is paid or given up already"
+        case .unknownPatient: "no consent of this patient is on the chain"
+        case .patientKeySet: "the patient has a key already, and only that one"
+        case .noPatientKey: "no key is set for this patient to claim with"
+        case .wrongPatientKey: "the key is not the one that was set for this patient"
+        case .claimOutOfOrder: "claims of a patient are numbered, and this is not the next one"
+        case .notCorrectable: "a posting between these accounts is not corrected this way"
+        case .correctionDiffers:
+            "an earlier correction states the posting otherwise, or left less of it"
+        case .unknownModel: "there is no such model on the chain"
+        case .noContributions: "no round's weights are recorded for what the model descends from"
         }
     }
 }

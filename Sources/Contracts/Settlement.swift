@@ -37,6 +37,7 @@ extension ChangeSet {
             }
             setWaiting(role, isPaid ? .zero : share, in: pool)
         }
+        recordWeights(values, run: run.number, round: round, opened: opened, call)
     }
 
     private mutating func roleShares(
@@ -57,7 +58,7 @@ extension ChangeSet {
     }
 
     /// Apportions with the residuals of a role; nil when nobody has weight.
-    private mutating func divide(
+    mutating func divide(
         _ pool: TokenAmount, _ weights: [AccountID: UInt64], role: String
     ) throws(Rejection) -> [AccountID: TokenAmount]? {
         var residuals = residuals(of: role, weights.keys.sorted())

@@ -29,6 +29,11 @@ package enum StateTable: UInt8, CaseIterable, Hashable, Sendable {
     case seeds
     case gold
     case roundShares
+    case reversals
+    case references = 30
+    case redemptions
+    case claims
+    case weights
     case corrections
 }
 

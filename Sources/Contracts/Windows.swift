@@ -45,9 +45,12 @@ func expire(
     try call.require(call.height > window.untilHeight, else: .windowOpen)
     for (text, microtokens) in zip(window.appeals, window.microtokens) {
         guard let reader = AccountID(text) else { throw .malformedField }
+        // A granted appeal took its part back before, so that less may be there.
+        let escrow = ConsortiumAccount.appeal(of: reader)
+        let left = changes.balance(of: escrow, at: call.height)
         try changes.post(
-            from: ConsortiumAccount.appeal(of: reader), to: ConsortiumAccount.reserve,
-            TokenAmount(microtokens: microtokens), rule: window.rule, call)
+            from: escrow, to: ConsortiumAccount.reserve,
+            min(left, TokenAmount(microtokens: microtokens)), rule: window.rule, call)
     }
     changes.set(.windows, key, nil)
     if changes.bytes(.roundShares, key) != nil { changes.set(.roundShares, key, nil) }

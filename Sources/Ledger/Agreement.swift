@@ -71,7 +71,11 @@ package func validate(_ agreement: WireAgreement) throws(AgreementFault) {
     try validate(agreement.rewards)
 }
 
-private func validate(_ rewards: WireRewardRule) throws(AgreementFault) {
+/// All tokens there may ever be, in microtokens: sums of amounts then fit into 64 bits.
+package let largestSupply: UInt64 = 1 << 62
+
+/// Checks a reward rule by itself.
+package func validate(_ rewards: WireRewardRule) throws(AgreementFault) {
     let points = [
         rewards.patientsBasisPoints, rewards.annotatorsBasisPoints, rewards.sitesBasisPoints,
         rewards.developersBasisPoints,
@@ -80,7 +84,7 @@ private func validate(_ rewards: WireRewardRule) throws(AgreementFault) {
         throw AgreementFault(
             place: "rewards.split", reason: "sums to \(points) basis points instead of 10000")
     }
-    guard (1...1 << 62).contains(rewards.supplyMicrotokens) else {
+    guard (1...largestSupply).contains(rewards.supplyMicrotokens) else {
         throw AgreementFault(
             place: "rewards.supply", reason: "must be above zero and at most 2^62 microtokens")
     }
@@ -102,6 +106,14 @@ private func validate(_ rewards: WireRewardRule) throws(AgreementFault) {
                 reason: "must list developer accounts ascending, each once with a weight")
         }
         last = account
+    }
+    guard rewards.treasurer.isEmpty || AccountID(rewards.treasurer)?.role == .treasurer else {
+        throw AgreementFault(
+            place: "rewards.treasurer", reason: "must be an account such as treasurer/office")
+    }
+    guard rewards.parentBasisPoints <= 10_000 else {
+        throw AgreementFault(
+            place: "rewards.parentShare", reason: "must be at most 10000 basis points")
     }
     guard rewards.developersBasisPoints == 0 || !rewards.developers.isEmpty else {
         throw AgreementFault(

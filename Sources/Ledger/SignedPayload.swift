@@ -3,7 +3,7 @@ package import Cryptography
 /// What a signature is for; signatures of one kind never verify as another.
 package enum PayloadKind: String, Sendable {
     case envelope, block, vote, receipt, member, genesis, voters, certificate
-    case decision, ballot, status, opening, head, evidence
+    case decision, ballot, status, opening, head, evidence, claim
 }
 
 /// The hash of the genesis document; it comes from configuration, never from a peer.

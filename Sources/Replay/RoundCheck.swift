@@ -22,7 +22,7 @@ package protocol CoalitionModels {
 }
 
 /// An accepted update, still in its blob.
-private struct AcceptedUpdate {
+struct AcceptedUpdate {
     let site: AccountID
     let player: Int
     let digest: Digest
@@ -35,7 +35,7 @@ private struct AcceptedUpdate {
 /// update at a time, however many sites there are.
 package struct RoundChecker {
     private let agreement: WireAgreement
-    private let trainer: any Trainer
+    let trainer: any Trainer
     private let state: any StateView
     private let blob: BlobSource
 
@@ -190,7 +190,7 @@ package struct RoundChecker {
     }
 
     /// Reads a model that a quorum found or a run began with, or an update that was accepted.
-    private func file(_ digest: Digest) throws -> [UInt8] {
+    func file(_ digest: Digest) throws -> [UInt8] {
         try blob(digest, .max) ?? []
     }
 
@@ -201,6 +201,11 @@ package struct RoundChecker {
         _ models: inout some CoalitionModels
     ) throws -> Parameters {
         let players = run.roster.count
+        guard players <= mostExactPlayers else {
+            let model = try sampled(run, number, accepted, reference, &values, &models)
+            try state(model, reference, &values)
+            return model
+        }
         var utilities = [reference.floor]
         var model = try startingModel(run)
         for coalition in 1..<(1 << players) {
@@ -210,21 +215,34 @@ package struct RoundChecker {
             utilities.append(try reference.value(of: model, trainer: trainer))
         }
         let shapley = try shapleyValues(players: players, utilities: utilities)
-        for player in 0..<players { values.sites[player].shapley = shapley.numerators[player] }
+        let whole = utilities[utilities.count - 1]
+        for player in 0..<players {
+            values.sites[player].shapley = shapley.numerators[player]
+            values.sites[player].leaveOneOut =
+                whole - utilities[(utilities.count - 1) ^ (1 << player)]
+        }
         values.shapleyDenominator = UInt64(shapley.denominator)
         // The coalition of all has just been valued: its model is the round's.
+        try state(model, reference, &values)
+        return model
+    }
+
+    /// States what the round's model reaches on the reference set.
+    private func state(
+        _ model: Parameters, _ reference: ReferenceSet, _ values: inout WireRoundValues
+    ) throws {
         let logits = try trainer.logits(model, features: reference.features)
-        values.utility = UInt64(clamping: utilities[utilities.count - 1])
+        values.utility = UInt64(
+            clamping: try reference.utility.value(logits: logits, labels: reference.labels))
         values.utilityMaximum = UInt64(
             clamping: reference.utility == .concordance
                 ? 2 * reference.floor : Int64(reference.labels.count))
         values.correct = UInt32(
             clamping: try correctAnswers(logits: logits, labels: reference.labels))
         values.referenceCount = UInt32(reference.labels.count)
-        return model
     }
 
-    private func startingModel(_ run: WireRunState) throws -> Parameters {
+    func startingModel(_ run: WireRunState) throws -> Parameters {
         guard let digest = Digest(run.initialModel) else {
             throw ReplayFault(place: "run \(run.number)", reason: "names a malformed model")
         }
@@ -248,7 +266,7 @@ package struct RoundChecker {
     }
 
     /// The accepted updates of a closed round, as its values name them.
-    private func recorded(_ run: WireRunState, _ number: UInt32) throws -> [AcceptedUpdate] {
+    func recorded(_ run: WireRunState, _ number: UInt32) throws -> [AcceptedUpdate] {
         var changes = ChangeSet(above: state)
         guard let round = changes.round(run.number, number),
             let values = try? WireRoundValues(strictly: [UInt8](round.values))

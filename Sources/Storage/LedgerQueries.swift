@@ -5,19 +5,6 @@ import GRDB
 package import Ledger
 package import Wire
 
-/// A posting of the ledger, with the transaction that caused it.
-package struct RecordedPosting: Hashable, Sendable {
-    package let logIndex: UInt64
-    package let height: Height
-    package let timeMilliseconds: UInt64
-    package let cause: TransactionID
-    package let debit: AccountID
-    package let credit: AccountID
-    package let amount: TokenAmount
-    package let rule: String
-    package let availableFrom: Height
-}
-
 /// Where an envelope stands, in the words a user meets.
 package enum Stage: String, Codable, Comparable, Sendable {
     case unknown, accepted, ordered, certified, settled
@@ -329,45 +316,5 @@ extension LedgerStore {
             let outcomes = try effects.map { try WireEffect(strictly: [UInt8]($0)).outcome }
             return (Height(height), outcomes)
         }
-    }
-
-    /// Everything posted to or from an account, in order; of all accounts when none is named.
-    package func postings(of account: AccountID?) throws -> [RecordedPosting] {
-        let columns = """
-            SELECT postings.*, effects.content AS effect, blocks.header AS header FROM postings
-            JOIN effects ON effects.logIndex = postings.logIndex
-            JOIN blocks ON blocks.height = postings.height
-            """
-        let rows = try read { db in
-            guard let account else {
-                return try Row.fetchAll(db, sql: columns + " ORDER BY postings.id")
-            }
-            return try Row.fetchAll(
-                db,
-                sql: columns + """
-                     WHERE postings.id IN (SELECT id FROM postings WHERE debit = ?1
-                    UNION SELECT id FROM postings WHERE credit = ?1) ORDER BY postings.id
-                    """, arguments: [account.text])
-        }
-        return try rows.map(recorded)
-    }
-
-    private func recorded(_ row: Row) throws -> RecordedPosting {
-        let (effect, header): (Data, Data) = (row["effect"], row["header"])
-        let microtokens: Int64 = row["microtokens"]
-        let availableFrom: Int64 = row["availableFrom"]
-        guard let index: UInt64 = row["logIndex"], let height: UInt64 = row["height"],
-            let debit = AccountID(row["debit"] as String),
-            let credit = AccountID(row["credit"] as String),
-            let cause = try? WireEffect(strictly: [UInt8](effect)),
-            let envelope = Digest(cause.envelope),
-            let time = try? WireBlockHeader(strictly: [UInt8](header)).timeMs
-        else { throw damaged("table postings") }
-        return RecordedPosting(
-            logIndex: index, height: Height(height), timeMilliseconds: time,
-            cause: TransactionID(envelope: envelope, index: cause.index), debit: debit,
-            credit: credit,
-            amount: TokenAmount(microtokens: UInt64(bitPattern: microtokens)),
-            rule: row["rule"], availableFrom: Height(UInt64(bitPattern: availableFrom)))
     }
 }

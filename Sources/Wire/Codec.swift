@@ -109,3 +109,10 @@ extension WireTermLink: WireValue {}
 extension WireEvidenceState: WireValue {}
 extension WireOffence: WireValue {}
 extension WireSettledTransaction: WireValue {}
+extension WireReferenceState: WireValue {}
+extension WireRedemptionState: WireValue {}
+extension WireClaimState: WireValue {}
+extension WireClaimStatement: WireValue {}
+extension WireCorrection: WireValue {}
+extension WireWeightState: WireValue {}
+extension WireCorrectionState: WireValue {}

@@ -348,6 +348,12 @@ package nonisolated struct WireRewardRule: Sendable {
   /// advanced to a new reader by the reserve
   package var stakeMicrotokens: UInt64 = 0
 
+  /// who pays out redemptions and posts revenue; empty: nobody
+  package var treasurer: String = String()
+
+  /// of revenue, from a model to the one that its run began with
+  package var parentBasisPoints: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -957,7 +963,7 @@ nonisolated extension WireDeveloperShare: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireRewardRule: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RewardRule"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}supply_microtokens\0\u{3}round_pool_microtokens\0\u{3}patients_basis_points\0\u{3}annotators_basis_points\0\u{3}sites_basis_points\0\u{3}developers_basis_points\0\u{1}developers\0\u{3}warm_up_rounds\0\u{3}appeal_window\0\u{3}stake_microtokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}supply_microtokens\0\u{3}round_pool_microtokens\0\u{3}patients_basis_points\0\u{3}annotators_basis_points\0\u{3}sites_basis_points\0\u{3}developers_basis_points\0\u{1}developers\0\u{3}warm_up_rounds\0\u{3}appeal_window\0\u{3}stake_microtokens\0\u{1}treasurer\0\u{3}parent_basis_points\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -975,6 +981,8 @@ nonisolated extension WireRewardRule: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.warmUpRounds) }()
       case 9: try { try decoder.decodeSingularUInt32Field(value: &self.appealWindow) }()
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.stakeMicrotokens) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.treasurer) }()
+      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.parentBasisPoints) }()
       default: break
       }
     }
@@ -1011,6 +1019,12 @@ nonisolated extension WireRewardRule: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.stakeMicrotokens != 0 {
       try visitor.visitSingularUInt64Field(value: self.stakeMicrotokens, fieldNumber: 10)
     }
+    if !self.treasurer.isEmpty {
+      try visitor.visitSingularStringField(value: self.treasurer, fieldNumber: 11)
+    }
+    if self.parentBasisPoints != 0 {
+      try visitor.visitSingularUInt32Field(value: self.parentBasisPoints, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1025,6 +1039,8 @@ nonisolated extension WireRewardRule: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.warmUpRounds != rhs.warmUpRounds {return false}
     if lhs.appealWindow != rhs.appealWindow {return false}
     if lhs.stakeMicrotokens != rhs.stakeMicrotokens {return false}
+    if lhs.treasurer != rhs.treasurer {return false}
+    if lhs.parentBasisPoints != rhs.parentBasisPoints {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -295,6 +295,9 @@ package nonisolated struct WirePosting: Sendable {
   /// height from which the credited side may use it
   package var availableFrom: UInt64 = 0
 
+  /// of a correction: transaction id, slash, place of the posting
+  package var corrects: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -879,7 +882,7 @@ nonisolated extension WireReceipt: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WirePosting: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Posting"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}debit\0\u{1}credit\0\u{1}microtokens\0\u{1}rule\0\u{3}available_from\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}debit\0\u{1}credit\0\u{1}microtokens\0\u{1}rule\0\u{3}available_from\0\u{1}corrects\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -892,6 +895,7 @@ nonisolated extension WirePosting: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.rule) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.availableFrom) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.corrects) }()
       default: break
       }
     }
@@ -913,6 +917,9 @@ nonisolated extension WirePosting: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.availableFrom != 0 {
       try visitor.visitSingularUInt64Field(value: self.availableFrom, fieldNumber: 5)
     }
+    if !self.corrects.isEmpty {
+      try visitor.visitSingularStringField(value: self.corrects, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -922,6 +929,7 @@ nonisolated extension WirePosting: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.microtokens != rhs.microtokens {return false}
     if lhs.rule != rhs.rule {return false}
     if lhs.availableFrom != rhs.availableFrom {return false}
+    if lhs.corrects != rhs.corrects {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

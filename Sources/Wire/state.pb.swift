@@ -767,7 +767,14 @@ package nonisolated struct WireSupplyState: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// the founding supply + revenue - redeemed
   package var issued: UInt64 = 0
+
+  /// all that came in from outside
+  package var revenue: UInt64 = 0
+
+  /// all that left
+  package var redeemed: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -830,6 +837,129 @@ package nonisolated struct WireEvidenceState: Sendable {
 
   /// of an invalid block: who re-executed the block of this hash
   package var claims: [WireVoterWord] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// references: kind, 0x00, what it is unique among, 0x00, reference
+package nonisolated struct WireReferenceState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the transaction that used it
+  package var envelope: Data = Data()
+
+  package var index: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// redemptions: envelope of the request, index (u32be)
+package nonisolated struct WireRedemptionState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var account: String = String()
+
+  package var microtokens: UInt64 = 0
+
+  /// of the payment, once paid
+  package var reference: String = String()
+
+  package var cancelled: Bool = false
+
+  /// 0: open
+  package var closedHeight: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// claims: patient
+package nonisolated struct WireClaimState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  /// claims so far
+  package var claims: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireAccountWeight: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var account: String = String()
+
+  package var weight: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// weights: run (u32be), round (u32be); those of its settlement that stand nowhere else
+package nonisolated struct WireWeightState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// accounts ascending, weights above 0
+  package var annotators: [WireAccountWeight] = []
+
+  /// accounts ascending
+  package var developers: [WireAccountWeight] = []
+
+  package var patientsBasisPoints: UInt32 = 0
+
+  package var annotatorsBasisPoints: UInt32 = 0
+
+  package var sitesBasisPoints: UInt32 = 0
+
+  package var developersBasisPoints: UInt32 = 0
+
+  /// pseudonyms that gave up the reward, ascending
+  package var waived: [Data] = []
+
+  /// contribution values did not decide
+  package var countsAlone: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// corrections: envelope, index (u32be), posting (u32be)
+package nonisolated struct WireCorrectionState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var debit: String = String()
+
+  package var credit: String = String()
+
+  package var microtokens: UInt64 = 0
+
+  /// taken back so far
+  package var returned: UInt64 = 0
+
+  /// for the next one, voters ascending
+  package var words: [WireVoterWord] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2269,7 +2399,7 @@ nonisolated extension WireResidualState: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireSupplyState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SupplyState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}issued\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}issued\0\u{1}revenue\0\u{1}redeemed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2278,6 +2408,8 @@ nonisolated extension WireSupplyState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.issued) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.revenue) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.redeemed) }()
       default: break
       }
     }
@@ -2287,11 +2419,19 @@ nonisolated extension WireSupplyState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.issued != 0 {
       try visitor.visitSingularUInt64Field(value: self.issued, fieldNumber: 1)
     }
+    if self.revenue != 0 {
+      try visitor.visitSingularUInt64Field(value: self.revenue, fieldNumber: 2)
+    }
+    if self.redeemed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.redeemed, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireSupplyState, rhs: WireSupplyState) -> Bool {
     if lhs.issued != rhs.issued {return false}
+    if lhs.revenue != rhs.revenue {return false}
+    if lhs.redeemed != rhs.redeemed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2422,6 +2562,276 @@ nonisolated extension WireEvidenceState: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.reporter != rhs.reporter {return false}
     if lhs.height != rhs.height {return false}
     if lhs.claims != rhs.claims {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReferenceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReferenceState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{1}index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.envelope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelope, fieldNumber: 1)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReferenceState, rhs: WireReferenceState) -> Bool {
+    if lhs.envelope != rhs.envelope {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRedemptionState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RedemptionState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}account\0\u{1}microtokens\0\u{1}reference\0\u{1}cancelled\0\u{3}closed_height\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.account) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reference) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.cancelled) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.closedHeight) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.account.isEmpty {
+      try visitor.visitSingularStringField(value: self.account, fieldNumber: 1)
+    }
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 2)
+    }
+    if !self.reference.isEmpty {
+      try visitor.visitSingularStringField(value: self.reference, fieldNumber: 3)
+    }
+    if self.cancelled != false {
+      try visitor.visitSingularBoolField(value: self.cancelled, fieldNumber: 4)
+    }
+    if self.closedHeight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.closedHeight, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRedemptionState, rhs: WireRedemptionState) -> Bool {
+    if lhs.account != rhs.account {return false}
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.reference != rhs.reference {return false}
+    if lhs.cancelled != rhs.cancelled {return false}
+    if lhs.closedHeight != rhs.closedHeight {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireClaimState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ClaimState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}claims\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.claims) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.claims != 0 {
+      try visitor.visitSingularUInt64Field(value: self.claims, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireClaimState, rhs: WireClaimState) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.claims != rhs.claims {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireAccountWeight: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AccountWeight"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}account\0\u{1}weight\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.account) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.weight) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.account.isEmpty {
+      try visitor.visitSingularStringField(value: self.account, fieldNumber: 1)
+    }
+    if self.weight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.weight, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireAccountWeight, rhs: WireAccountWeight) -> Bool {
+    if lhs.account != rhs.account {return false}
+    if lhs.weight != rhs.weight {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireWeightState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".WeightState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}annotators\0\u{1}developers\0\u{3}patients_basis_points\0\u{3}annotators_basis_points\0\u{3}sites_basis_points\0\u{3}developers_basis_points\0\u{1}waived\0\u{3}counts_alone\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.annotators) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.developers) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.patientsBasisPoints) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.annotatorsBasisPoints) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.sitesBasisPoints) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.developersBasisPoints) }()
+      case 7: try { try decoder.decodeRepeatedBytesField(value: &self.waived) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.countsAlone) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.annotators.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.annotators, fieldNumber: 1)
+    }
+    if !self.developers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.developers, fieldNumber: 2)
+    }
+    if self.patientsBasisPoints != 0 {
+      try visitor.visitSingularUInt32Field(value: self.patientsBasisPoints, fieldNumber: 3)
+    }
+    if self.annotatorsBasisPoints != 0 {
+      try visitor.visitSingularUInt32Field(value: self.annotatorsBasisPoints, fieldNumber: 4)
+    }
+    if self.sitesBasisPoints != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sitesBasisPoints, fieldNumber: 5)
+    }
+    if self.developersBasisPoints != 0 {
+      try visitor.visitSingularUInt32Field(value: self.developersBasisPoints, fieldNumber: 6)
+    }
+    if !self.waived.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.waived, fieldNumber: 7)
+    }
+    if self.countsAlone != false {
+      try visitor.visitSingularBoolField(value: self.countsAlone, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireWeightState, rhs: WireWeightState) -> Bool {
+    if lhs.annotators != rhs.annotators {return false}
+    if lhs.developers != rhs.developers {return false}
+    if lhs.patientsBasisPoints != rhs.patientsBasisPoints {return false}
+    if lhs.annotatorsBasisPoints != rhs.annotatorsBasisPoints {return false}
+    if lhs.sitesBasisPoints != rhs.sitesBasisPoints {return false}
+    if lhs.developersBasisPoints != rhs.developersBasisPoints {return false}
+    if lhs.waived != rhs.waived {return false}
+    if lhs.countsAlone != rhs.countsAlone {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCorrectionState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CorrectionState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}debit\0\u{1}credit\0\u{1}microtokens\0\u{1}returned\0\u{1}words\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.debit) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.credit) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.returned) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.words) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.debit.isEmpty {
+      try visitor.visitSingularStringField(value: self.debit, fieldNumber: 1)
+    }
+    if !self.credit.isEmpty {
+      try visitor.visitSingularStringField(value: self.credit, fieldNumber: 2)
+    }
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 3)
+    }
+    if self.returned != 0 {
+      try visitor.visitSingularUInt64Field(value: self.returned, fieldNumber: 4)
+    }
+    if !self.words.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.words, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireCorrectionState, rhs: WireCorrectionState) -> Bool {
+    if lhs.debit != rhs.debit {return false}
+    if lhs.credit != rhs.credit {return false}
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.returned != rhs.returned {return false}
+    if lhs.words != rhs.words {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

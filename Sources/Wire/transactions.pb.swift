@@ -561,6 +561,12 @@ package nonisolated struct WireSiteValue: Sendable {
   /// numerator over values' denominator
   package var shapley: Int64 = 0
 
+  /// utility of all - utility without this site
+  package var leaveOneOut: Int64 = 0
+
+  /// of the 95 % interval over the same denominator; 0: exact
+  package var shapleyHalfWidth: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -602,6 +608,9 @@ package nonisolated struct WireRoundValues: Sendable {
   package var referenceCount: UInt32 = 0
 
   package var shapleyDenominator: UInt64 = 0
+
+  /// orders of joining that were drawn; 0: values are exact
+  package var permutations: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -711,6 +720,176 @@ package nonisolated struct WireEvidenceSubmit: Sendable {
   package init() {}
 
   fileprivate var _invalidBlock: WireInvalidBlockClaim? = nil
+}
+
+/// Moves the signer's own money to another member.
+package nonisolated struct WireTransfer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var to: String = String()
+
+  package var microtokens: UInt64 = 0
+
+  /// once per signer; may be empty
+  package var reference: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Puts the signer's own money aside until the treasurer has paid it out.
+package nonisolated struct WireRedemptionRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var microtokens: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The treasurer's word that a redemption was paid outside; its tokens leave.
+package nonisolated struct WireRedemptionPay: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the request
+  package var envelope: Data = Data()
+
+  package var index: UInt32 = 0
+
+  /// of the payment outside, once for all
+  package var reference: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Gives up a redemption: what was put aside returns.
+package nonisolated struct WireRedemptionCancel: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var envelope: Data = Data()
+
+  package var index: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The key with which a patient will claim what it earned; set once, by the custodian.
+package nonisolated struct WireClaimKey: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 32-byte pseudonym
+  package var patient: Data = Data()
+
+  /// Ed25519
+  package var key: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What a patient's claim key signs.
+package nonisolated struct WireClaimStatement: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var patient: Data = Data()
+
+  /// a member that receives it
+  package var to: String = String()
+
+  /// 0: all that is available
+  package var microtokens: UInt64 = 0
+
+  /// claims of this patient are counted from 1
+  package var number: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Moves a patient's money where the patient says; any member may bring it.
+package nonisolated struct WireClaim: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// ClaimStatement, the bytes that were signed
+  package var statement: Data = Data()
+
+  /// by the claim key, kind "claim"
+  package var signature: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A voter's word that a posting is wrong; a quorum of equal ones takes it back.
+package nonisolated struct WireCorrection: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the transaction that posted
+  package var envelope: Data = Data()
+
+  package var index: UInt32 = 0
+
+  /// place among the transaction's postings
+  package var posting: UInt32 = 0
+
+  /// as it was posted
+  package var debit: String = String()
+
+  package var credit: String = String()
+
+  package var microtokens: UInt64 = 0
+
+  /// how much of it is taken back
+  package var returned: UInt64 = 0
+
+  package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Income from outside for a model, apportioned along its lineage.
+package nonisolated struct WireRevenuePost: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var model: Data = Data()
+
+  package var microtokens: UInt64 = 0
+
+  /// of the payment outside, once for all
+  package var reference: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct WireTransaction: Sendable {
@@ -912,6 +1091,70 @@ package nonisolated struct WireTransaction: Sendable {
     set {body = .goldReveal(newValue)}
   }
 
+  package var transfer: WireTransfer {
+    get {
+      if case .transfer(let v)? = body {return v}
+      return WireTransfer()
+    }
+    set {body = .transfer(newValue)}
+  }
+
+  package var redemptionRequest: WireRedemptionRequest {
+    get {
+      if case .redemptionRequest(let v)? = body {return v}
+      return WireRedemptionRequest()
+    }
+    set {body = .redemptionRequest(newValue)}
+  }
+
+  package var redemptionPay: WireRedemptionPay {
+    get {
+      if case .redemptionPay(let v)? = body {return v}
+      return WireRedemptionPay()
+    }
+    set {body = .redemptionPay(newValue)}
+  }
+
+  package var redemptionCancel: WireRedemptionCancel {
+    get {
+      if case .redemptionCancel(let v)? = body {return v}
+      return WireRedemptionCancel()
+    }
+    set {body = .redemptionCancel(newValue)}
+  }
+
+  package var claimKey: WireClaimKey {
+    get {
+      if case .claimKey(let v)? = body {return v}
+      return WireClaimKey()
+    }
+    set {body = .claimKey(newValue)}
+  }
+
+  package var claim: WireClaim {
+    get {
+      if case .claim(let v)? = body {return v}
+      return WireClaim()
+    }
+    set {body = .claim(newValue)}
+  }
+
+  package var correction: WireCorrection {
+    get {
+      if case .correction(let v)? = body {return v}
+      return WireCorrection()
+    }
+    set {body = .correction(newValue)}
+  }
+
+  package var revenuePost: WireRevenuePost {
+    get {
+      if case .revenuePost(let v)? = body {return v}
+      return WireRevenuePost()
+    }
+    set {body = .revenuePost(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -939,6 +1182,14 @@ package nonisolated struct WireTransaction: Sendable {
     case itemDispute(WireItemDispute)
     case goldCommit(WireGoldCommit)
     case goldReveal(WireGoldReveal)
+    case transfer(WireTransfer)
+    case redemptionRequest(WireRedemptionRequest)
+    case redemptionPay(WireRedemptionPay)
+    case redemptionCancel(WireRedemptionCancel)
+    case claimKey(WireClaimKey)
+    case claim(WireClaim)
+    case correction(WireCorrection)
+    case revenuePost(WireRevenuePost)
 
   }
 
@@ -1898,7 +2149,7 @@ nonisolated extension WireRoundChecked: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SiteValue"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}site\0\u{1}answer\0\u{1}reason\0\u{1}verified\0\u{1}shapley\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}site\0\u{1}answer\0\u{1}reason\0\u{1}verified\0\u{1}shapley\0\u{3}leave_one_out\0\u{3}shapley_half_width\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1911,6 +2162,8 @@ nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.verified) }()
       case 5: try { try decoder.decodeSingularSInt64Field(value: &self.shapley) }()
+      case 6: try { try decoder.decodeSingularSInt64Field(value: &self.leaveOneOut) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.shapleyHalfWidth) }()
       default: break
       }
     }
@@ -1932,6 +2185,12 @@ nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if self.shapley != 0 {
       try visitor.visitSingularSInt64Field(value: self.shapley, fieldNumber: 5)
     }
+    if self.leaveOneOut != 0 {
+      try visitor.visitSingularSInt64Field(value: self.leaveOneOut, fieldNumber: 6)
+    }
+    if self.shapleyHalfWidth != 0 {
+      try visitor.visitSingularUInt64Field(value: self.shapleyHalfWidth, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1941,6 +2200,8 @@ nonisolated extension WireSiteValue: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.reason != rhs.reason {return false}
     if lhs.verified != rhs.verified {return false}
     if lhs.shapley != rhs.shapley {return false}
+    if lhs.leaveOneOut != rhs.leaveOneOut {return false}
+    if lhs.shapleyHalfWidth != rhs.shapleyHalfWidth {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1983,7 +2244,7 @@ nonisolated extension WirePatientRecords: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RoundValues"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sites\0\u{1}patients\0\u{1}utility\0\u{3}utility_maximum\0\u{1}correct\0\u{3}reference_count\0\u{3}shapley_denominator\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sites\0\u{1}patients\0\u{1}utility\0\u{3}utility_maximum\0\u{1}correct\0\u{3}reference_count\0\u{3}shapley_denominator\0\u{1}permutations\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1998,6 +2259,7 @@ nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.correct) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.referenceCount) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.shapleyDenominator) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.permutations) }()
       default: break
       }
     }
@@ -2025,6 +2287,9 @@ nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.shapleyDenominator != 0 {
       try visitor.visitSingularUInt64Field(value: self.shapleyDenominator, fieldNumber: 7)
     }
+    if self.permutations != 0 {
+      try visitor.visitSingularUInt32Field(value: self.permutations, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2036,6 +2301,7 @@ nonisolated extension WireRoundValues: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.correct != rhs.correct {return false}
     if lhs.referenceCount != rhs.referenceCount {return false}
     if lhs.shapleyDenominator != rhs.shapleyDenominator {return false}
+    if lhs.permutations != rhs.permutations {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2255,9 +2521,374 @@ nonisolated extension WireEvidenceSubmit: SwiftProtobuf.Message, SwiftProtobuf._
   }
 }
 
+nonisolated extension WireTransfer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Transfer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}to\0\u{1}microtokens\0\u{1}reference\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.to) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reference) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.to.isEmpty {
+      try visitor.visitSingularStringField(value: self.to, fieldNumber: 1)
+    }
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 2)
+    }
+    if !self.reference.isEmpty {
+      try visitor.visitSingularStringField(value: self.reference, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireTransfer, rhs: WireTransfer) -> Bool {
+    if lhs.to != rhs.to {return false}
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.reference != rhs.reference {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRedemptionRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RedemptionRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}microtokens\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRedemptionRequest, rhs: WireRedemptionRequest) -> Bool {
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRedemptionPay: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RedemptionPay"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{1}index\0\u{1}reference\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reference) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.envelope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelope, fieldNumber: 1)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 2)
+    }
+    if !self.reference.isEmpty {
+      try visitor.visitSingularStringField(value: self.reference, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRedemptionPay, rhs: WireRedemptionPay) -> Bool {
+    if lhs.envelope != rhs.envelope {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.reference != rhs.reference {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRedemptionCancel: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RedemptionCancel"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{1}index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.envelope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelope, fieldNumber: 1)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRedemptionCancel, rhs: WireRedemptionCancel) -> Bool {
+    if lhs.envelope != rhs.envelope {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireClaimKey: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ClaimKey"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}patient\0\u{1}key\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.patient) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.patient.isEmpty {
+      try visitor.visitSingularBytesField(value: self.patient, fieldNumber: 1)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireClaimKey, rhs: WireClaimKey) -> Bool {
+    if lhs.patient != rhs.patient {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireClaimStatement: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ClaimStatement"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}patient\0\u{1}to\0\u{1}microtokens\0\u{1}number\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.patient) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.to) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.patient.isEmpty {
+      try visitor.visitSingularBytesField(value: self.patient, fieldNumber: 1)
+    }
+    if !self.to.isEmpty {
+      try visitor.visitSingularStringField(value: self.to, fieldNumber: 2)
+    }
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 3)
+    }
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireClaimStatement, rhs: WireClaimStatement) -> Bool {
+    if lhs.patient != rhs.patient {return false}
+    if lhs.to != rhs.to {return false}
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireClaim: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Claim"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}statement\0\u{1}signature\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.statement) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.signature) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.statement.isEmpty {
+      try visitor.visitSingularBytesField(value: self.statement, fieldNumber: 1)
+    }
+    if !self.signature.isEmpty {
+      try visitor.visitSingularBytesField(value: self.signature, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireClaim, rhs: WireClaim) -> Bool {
+    if lhs.statement != rhs.statement {return false}
+    if lhs.signature != rhs.signature {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCorrection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Correction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{1}index\0\u{1}posting\0\u{1}debit\0\u{1}credit\0\u{1}microtokens\0\u{1}returned\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.posting) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.debit) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.credit) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.returned) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.envelope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelope, fieldNumber: 1)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 2)
+    }
+    if self.posting != 0 {
+      try visitor.visitSingularUInt32Field(value: self.posting, fieldNumber: 3)
+    }
+    if !self.debit.isEmpty {
+      try visitor.visitSingularStringField(value: self.debit, fieldNumber: 4)
+    }
+    if !self.credit.isEmpty {
+      try visitor.visitSingularStringField(value: self.credit, fieldNumber: 5)
+    }
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 6)
+    }
+    if self.returned != 0 {
+      try visitor.visitSingularUInt64Field(value: self.returned, fieldNumber: 7)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireCorrection, rhs: WireCorrection) -> Bool {
+    if lhs.envelope != rhs.envelope {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.posting != rhs.posting {return false}
+    if lhs.debit != rhs.debit {return false}
+    if lhs.credit != rhs.credit {return false}
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.returned != rhs.returned {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRevenuePost: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RevenuePost"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}model\0\u{1}microtokens\0\u{1}reference\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.model) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.microtokens) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reference) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.model.isEmpty {
+      try visitor.visitSingularBytesField(value: self.model, fieldNumber: 1)
+    }
+    if self.microtokens != 0 {
+      try visitor.visitSingularUInt64Field(value: self.microtokens, fieldNumber: 2)
+    }
+    if !self.reference.isEmpty {
+      try visitor.visitSingularStringField(value: self.reference, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRevenuePost, rhs: WireRevenuePost) -> Bool {
+    if lhs.model != rhs.model {return false}
+    if lhs.microtokens != rhs.microtokens {return false}
+    if lhs.reference != rhs.reference {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Transaction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}member_enrol\0\u{3}consent_grant\0\u{3}consent_withdraw\0\u{3}record_register\0\u{3}answer_commit\0\u{3}answer_reveal\0\u{3}item_close\0\u{3}period_close\0\u{3}run_start\0\u{3}run_stop\0\u{3}reference_offer\0\u{3}reference_fix\0\u{3}round_open\0\u{3}update_submit\0\u{3}round_checked\0\u{3}round_close\0\u{3}window_expire\0\u{3}member_rekey\0\u{3}member_revoke\0\u{3}evidence_submit\0\u{3}seed_open\0\u{3}item_dispute\0\u{3}gold_commit\0\u{3}gold_reveal\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}member_enrol\0\u{3}consent_grant\0\u{3}consent_withdraw\0\u{3}record_register\0\u{3}answer_commit\0\u{3}answer_reveal\0\u{3}item_close\0\u{3}period_close\0\u{3}run_start\0\u{3}run_stop\0\u{3}reference_offer\0\u{3}reference_fix\0\u{3}round_open\0\u{3}update_submit\0\u{3}round_checked\0\u{3}round_close\0\u{3}window_expire\0\u{3}member_rekey\0\u{3}member_revoke\0\u{3}evidence_submit\0\u{3}seed_open\0\u{3}item_dispute\0\u{3}gold_commit\0\u{3}gold_reveal\0\u{2}\u{6}transfer\0\u{3}redemption_request\0\u{3}redemption_pay\0\u{3}redemption_cancel\0\u{3}claim_key\0\u{1}claim\0\u{1}correction\0\u{3}revenue_post\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2577,6 +3208,110 @@ nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.body = .goldReveal(v)
         }
       }()
+      case 30: try {
+        var v: WireTransfer?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .transfer(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .transfer(v)
+        }
+      }()
+      case 31: try {
+        var v: WireRedemptionRequest?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .redemptionRequest(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .redemptionRequest(v)
+        }
+      }()
+      case 32: try {
+        var v: WireRedemptionPay?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .redemptionPay(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .redemptionPay(v)
+        }
+      }()
+      case 33: try {
+        var v: WireRedemptionCancel?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .redemptionCancel(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .redemptionCancel(v)
+        }
+      }()
+      case 34: try {
+        var v: WireClaimKey?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .claimKey(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .claimKey(v)
+        }
+      }()
+      case 35: try {
+        var v: WireClaim?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .claim(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .claim(v)
+        }
+      }()
+      case 36: try {
+        var v: WireCorrection?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .correction(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .correction(v)
+        }
+      }()
+      case 37: try {
+        var v: WireRevenuePost?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .revenuePost(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .revenuePost(v)
+        }
+      }()
       default: break
       }
     }
@@ -2683,6 +3418,38 @@ nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._Mes
     case .goldReveal?: try {
       guard case .goldReveal(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+    }()
+    case .transfer?: try {
+      guard case .transfer(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+    }()
+    case .redemptionRequest?: try {
+      guard case .redemptionRequest(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
+    }()
+    case .redemptionPay?: try {
+      guard case .redemptionPay(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+    }()
+    case .redemptionCancel?: try {
+      guard case .redemptionCancel(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
+    }()
+    case .claimKey?: try {
+      guard case .claimKey(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
+    }()
+    case .claim?: try {
+      guard case .claim(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
+    }()
+    case .correction?: try {
+      guard case .correction(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
+    }()
+    case .revenuePost?: try {
+      guard case .revenuePost(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 37)
     }()
     case nil: break
     }

@@ -58,22 +58,27 @@ struct ReportTests {
         (
             .statement, ["site/north"],
             """
-            account closing fromHeight opening pending postings postings.amount \
-            postings.availableFrom postings.balance postings.cause postings.counterparty \
-            postings.direction postings.height postings.rule postings.time settledHeight
+            account available closing escrow fromHeight opening pending pendingAmount postings \
+            postings.amount postings.arithmetic postings.availableFrom postings.balance \
+            postings.cause postings.counterparty postings.direction postings.height \
+            postings.rule postings.time settledHeight toHeight
             """
         ),
         (
             .statement, ["annotator/north-1"],
             """
-            account closing fromHeight opening pending pending.amount pending.availableFrom \
-            pending.cause pending.counterparty pending.height pending.rule pending.time postings \
-            settledHeight
+            account available closing escrow fromHeight opening pending pending.amount \
+            pending.arithmetic pending.availableFrom pending.cause pending.counterparty \
+            pending.height pending.rule pending.time pendingAmount postings settledHeight toHeight
             """
         ),
         (
             .supply, [],
-            "accounts accounts.account accounts.balance balanced held issued settledHeight"
+            """
+            accounts accounts.account accounts.available accounts.balance accounts.pending \
+            balanced founded held issued redeemed revenue sections sections.accounts \
+            sections.balance sections.kind settledHeight unclaimed
+            """
         ),
         (
             .score, ["annotator/north-1"],
@@ -321,6 +326,9 @@ struct ReportPermissionTests {
         ("explain", ["north/n0"], "developer/lab", false),
         ("balance", [], "developer/lab", true),
         ("balance", ["stake/lab"], "developer/lab", false),
+        ("balance", ["redemption-annotator/north-1"], reader, true),
+        ("balance", ["redemption-annotator/north-2"], reader, false),
+        ("redemptions", [], reader, true),
         ("supply", [], reader, false),
         ("members", [], reader, false),
         ("data", [], reader, false),

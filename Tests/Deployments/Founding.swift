@@ -109,6 +109,8 @@ package enum Study {
           warmUpRounds: 1
           appealWindow: 20
           stake: "10"
+          treasurer: treasurer/office
+          parentShare: 2000
 
         """
 }

@@ -68,6 +68,15 @@ package struct SupplyReport: Decodable, Sendable {
     package let issued: String
     package let held: String
     package let balanced: Bool
+    package let founded: String
+    package let revenue: String
+    package let redeemed: String
+
+    /// What was founded is there, unless something came in or left.
+    package var isWhole: Bool {
+        balanced && issued == held && founded == "1000000.000000"
+            && (issued == founded || revenue != "0.000000" || redeemed != "0.000000")
+    }
 }
 
 package struct BalanceReport: Decodable, Sendable {

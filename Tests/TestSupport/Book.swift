@@ -27,7 +27,7 @@ package struct Book: Sendable {
                 }
                 balances[debit, default: 0] -= Int128(posting.microtokens)
                 balances[credit, default: 0] += Int128(posting.microtokens)
-                if balances[debit, default: 0] < 0 {
+                if balances[debit, default: 0] < 0, debit.kind != "external" {
                     faults.append("\(debit) is below zero")
                 }
             }
@@ -58,10 +58,20 @@ extension Consortium {
                 findings.append("pending amounts of \(account) are out of order")
             }
         }
-        let issued = value(WireSupplyState.self, .supply, [])?.issued
-        if issued != agreement.rewards.supplyMicrotokens { findings.append("the supply changed") }
+        let supply = value(WireSupplyState.self, .supply, [])
+        let issued = supply?.issued
+        let (income, outgo) = (Int128(supply?.revenue ?? 0), Int128(supply?.redeemed ?? 0))
+        if Int128(issued ?? 0) != Int128(agreement.rewards.supplyMicrotokens) + income - outgo {
+            findings.append("the supply changed")
+        }
+        if -book.balances[ConsortiumAccount.payers, default: 0] != income
+            || book.balances[ConsortiumAccount.payees, default: 0] != outgo
+        {
+            findings.append("what came in and what left is not what was posted")
+        }
         if stored.values.reduce(0, +) != Int128(issued ?? 0) { findings.append("issued ≠ held") }
-        for account in Set(stored.keys).union(book.balances.keys).sorted()
+        let inside = Set(stored.keys).union(book.balances.keys).filter { $0.kind != "external" }
+        for account in inside.sorted()
         where stored[account, default: 0] != book.balances[account, default: 0] {
             findings.append(
                 "\(account) holds \(stored[account, default: 0]), postings say "

@@ -15,6 +15,8 @@ package struct Consortium: Sendable {
     package static let sites = [east, north, west]
     package static let voters = [coordinator] + sites
     package static let developer = AccountID(.developer, "lab")
+    /// Named in the test agreement; no member until a test enrols it.
+    package static let treasurer = AccountID(.treasurer, "office")
 
     /// The four readers of a site, ascending.
     package static func readers(of site: AccountID) -> [AccountID] {
@@ -131,6 +133,29 @@ package struct Consortium: Sendable {
         }
     }
 
+    /// Applies one transaction by itself, without envelope and signature, under a reward policy of
+    /// its own; the height may be any.
+    ///
+    /// Nil when it was applied.
+    package mutating func execute(
+        _ transaction: WireTransaction, id: TransactionID, by account: AccountID, at: UInt64,
+        policy: WireRewardRule
+    ) -> Rejection? {
+        let context = BlockContext(
+            network: network, terms: TermHistory(genesis: genesis), height: Height(at),
+            previous: Self.blockHash(at - 1), policy: policy)
+        var overlay = ChangeSet(above: state)
+        do throws(Rejection) {
+            try Contracts.apply(transaction, id: id, signer: account, in: context, to: &overlay)
+        } catch { return error }
+        var effect = WireEffect()
+        effect.postings = overlay.postings
+        _ = overlay.commit()
+        state.apply(overlay.changes)
+        book.post([effect])
+        return nil
+    }
+
     /// Puts a value into the state that no transaction would put there.
     package mutating func corrupt(_ table: StateTable, _ key: [UInt8], _ bytes: [UInt8]?) {
         state.apply([StateKey(table, key): bytes])
@@ -236,5 +261,7 @@ package func testAgreement() -> WireAgreement {
     agreement.rewards.warmUpRounds = 1
     agreement.rewards.appealWindow = 6
     agreement.rewards.stakeMicrotokens = 10_000_000
+    agreement.rewards.treasurer = Consortium.treasurer.text
+    agreement.rewards.parentBasisPoints = 2_000
     return agreement
 }

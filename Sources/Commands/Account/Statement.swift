@@ -1,58 +1,78 @@
 import ArgumentParser
 import Ledger
-import Node
+package import Node
 
 extension Tally {
     struct Statement: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show every posting of an account with its cause.",
+            abstract: "Show every posting of an account with its cause and its arithmetic.",
             discussion: """
                 Postings stand where they became available, so that the closing is what is \
-                available now; what is not yet is listed apart.
+                available now; what is not yet is listed apart. Each line names its transaction, \
+                which `tally receipt` proves to others.
 
                 Example: tally statement annotator/north-1 --home north
+                Example: tally statement site/north --format html --home north > north.html
                 """)
 
         @Argument(help: "The account, role/name; without it, the home's own.")
         var account: AccountID?
         @Option(help: "The first height to list; what counted before it is the opening.")
         var from: UInt64?
-        @OptionGroup var options: ReadOptions
+        @Option(help: "The last height to list; without it, closing is what is available now.")
+        var to: UInt64?
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var output: DocumentOptions
+
+        func validate() throws {
+            guard (from ?? 0) <= (to ?? .max) else {
+                throw ValidationError("--from must not be above --to.")
+            }
+        }
 
         func run() async throws {
-            let account = try options.account(account)
-            let arguments = [account.text] + (from.map { ["\($0)"] } ?? [])
-            try await options.show(
-                StatementReport.self, .statement, arguments, statementText)
+            let home = try homeOptions.open()
+            let account = try account ?? home.member().account
+            let arguments = [account.text, from.map { "\($0)" } ?? "", to.map { "\($0)" } ?? ""]
+            let bytes = try await reportBytes(.statement, arguments, home: home)
+            let report = try Node.report(StatementReport.self, json: bytes)
+            try output.show(report, document(of: report))
         }
     }
 }
 
-private func statementText(_ report: StatementReport) -> String {
-    var table = Table("height", "available", "rule", "amount", "balance", "counterparty", "cause")
+/// A statement as rows, for whatever format.
+package func document(of report: StatementReport) -> Document {
+    var lines = DocumentTable(
+        "postings",
+        "height", "time", "available", "rule", "amount", "balance", "counterparty", "arithmetic",
+        "transaction")
     for posting in report.postings {
-        table.add(
-            String(posting.height), String(posting.availableFrom), posting.rule,
+        lines.add(
+            String(posting.height), posting.time, String(posting.availableFrom), posting.rule,
             (posting.direction == "credit" ? "+" : "-") + posting.amount, posting.balance,
-            posting.counterparty, shortCause(posting.cause))
+            posting.counterparty, posting.arithmetic, posting.cause)
     }
-    var parts = [
-        fields([("account", report.account), ("opening", report.opening)]), table.text,
-        fields([("closing", report.closing)]),
-    ]
-    if !report.pending.isEmpty {
-        var pending = Table("height", "available from", "rule", "amount", "counterparty", "cause")
-        for posting in report.pending {
-            pending.add(
-                String(posting.height), String(posting.availableFrom), posting.rule,
-                "+" + posting.amount, posting.counterparty, shortCause(posting.cause))
-        }
-        parts.append("pending\n" + pending.text)
+    var pending = DocumentTable(
+        "pending",
+        "height", "time", "available", "rule", "amount", "balance", "counterparty", "arithmetic",
+        "transaction")
+    for posting in report.pending {
+        pending.add(
+            String(posting.height), posting.time, String(posting.availableFrom), posting.rule,
+            "+" + posting.amount, "", posting.counterparty, posting.arithmetic, posting.cause)
     }
-    return parts.joined(separator: "\n\n")
-}
-
-/// Enough of a transaction's id to find it; JSON has all of it.
-private func shortCause(_ cause: String) -> String {
-    "\(cause.prefix(12))…\(cause.drop { $0 != "/" })"
+    return Document(
+        title: "Statement of \(report.account)",
+        head: [
+            ("account", report.account),
+            ("heights", "\(report.fromHeight) to \(report.toHeight ?? report.settledHeight)"),
+            ("opening", report.opening),
+        ],
+        tables: report.pending.isEmpty ? [lines] : [lines, pending],
+        foot: [
+            ("closing", report.closing), ("available now", report.available),
+            ("pending", report.pendingAmount), ("in escrow", report.escrow),
+            ("settled height", "\(report.settledHeight)"),
+        ])
 }

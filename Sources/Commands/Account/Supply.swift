@@ -6,25 +6,40 @@ extension Tally {
         static let configuration = CommandConfiguration(
             abstract: "Show the trial balance: what was issued is what all accounts hold.",
             discussion: """
+                Issued is the founding supply, with all income, without all that was redeemed. \
                 Exits with 2 when it does not balance.
 
                 Example: tally supply --home north
                 """)
 
-        @OptionGroup var options: ReadOptions
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var output: DocumentOptions
 
         func run() async throws {
-            let report = try await options.report(SupplyReport.self, .supply, [])
-            try options.output.show(report) { report in
-                var table = Table("account", "balance")
-                for account in report.accounts { table.add(account.account, account.balance) }
-                return table.text + "\n\n"
-                    + fields([
-                        ("issued", report.issued), ("held", report.held),
-                        ("balanced", report.balanced ? "yes" : "NO"),
-                    ])
-            }
+            let bytes = try await reportBytes(.supply, [], home: homeOptions.open())
+            let report = try Node.report(SupplyReport.self, json: bytes)
+            try output.show(report, document(of: report))
             guard report.balanced else { throw findingExit }
         }
     }
+}
+
+private func document(of report: SupplyReport) -> Document {
+    var accounts = DocumentTable("accounts", "account", "balance", "available", "pending")
+    for account in report.accounts {
+        accounts.add(account.account, account.balance, account.available, account.pending)
+    }
+    var sections = DocumentTable("by kind", "kind", "accounts", "balance")
+    for section in report.sections {
+        sections.add(section.kind, String(section.accounts), section.balance)
+    }
+    return Document(
+        title: "Trial balance", head: [("settled height", "\(report.settledHeight)")],
+        tables: [accounts, sections],
+        foot: [
+            ("founded", report.founded), ("revenue", report.revenue),
+            ("redeemed", report.redeemed), ("issued", report.issued), ("held", report.held),
+            ("unclaimed by patients", report.unclaimed),
+            ("balanced", report.balanced ? "yes" : "NO"),
+        ])
 }

@@ -34,13 +34,7 @@ package func readAgreement(text: String, file: String) throws -> WireAgreement {
                 "learningRate", "l2", "hiddenUnits", "seed", "normBound", "roundDeadline",
                 "aggregation", "utility",
             ]))
-    agreement.rewards = try rewardRule(
-        root.section(
-            "rewards",
-            keys: [
-                "supply", "roundPool", "split", "developers", "warmUpRounds", "appealWindow",
-                "stake",
-            ]))
+    agreement.rewards = try rewardRule(root.section("rewards", keys: rewardKeys))
     do {
         try validate(agreement)
     } catch { throw InputFault(file: file, line: nil, reason: error.description) }
@@ -153,6 +147,25 @@ private func trainingRule(_ section: YAMLSection) throws -> WireTrainingRule {
     return rule
 }
 
+/// The keys of a reward rule; the last two may be left out.
+private let rewardKeys = [
+    "supply", "roundPool", "split", "developers", "warmUpRounds", "appealWindow", "stake",
+    "treasurer", "parentShare",
+]
+
+/// Reads a reward rule that stands by itself, or in a whole agreement.
+///
+/// - Throws: ``InputFault`` with the key's place and line; also when its shares do not sum up.
+package func readPolicy(text: String, file: String) throws -> WireRewardRule {
+    let root = try YAMLSection(
+        text: text, file: file, keys: ["study", "chain", "annotation", "training", "rewards"])
+    let rewards = try rewardRule(root.section("rewards", keys: rewardKeys))
+    do {
+        try validate(rewards)
+    } catch { throw InputFault(file: file, line: nil, reason: error.description) }
+    return rewards
+}
+
 private func rewardRule(_ section: YAMLSection) throws -> WireRewardRule {
     var rule = WireRewardRule()
     rule.supplyMicrotokens = try section.millionths("supply")
@@ -172,5 +185,7 @@ private func rewardRule(_ section: YAMLSection) throws -> WireRewardRule {
     rule.warmUpRounds = try section.whole("warmUpRounds")
     rule.appealWindow = try section.whole("appealWindow")
     rule.stakeMicrotokens = try section.millionths("stake")
+    if section.has("treasurer") { rule.treasurer = try section.text("treasurer") }
+    if section.has("parentShare") { rule.parentBasisPoints = try section.whole("parentShare") }
     return rule
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Cryptography
 import Ledger
-import Messaging
 import Node
 import Wire
 
@@ -65,29 +64,8 @@ extension Tally.MemberCommand {
             let home = try homeOptions.open()
             var transaction = WireTransaction()
             transaction.memberRevoke.account = account
-            let report: WriteReport
-            if home.isNode {
-                report = try await LocalNode.connected(to: home) { node in
-                    try await writeReport(
-                        of: node.contribute([transaction]), places: [account], wait: true,
-                        via: node.client)
-                }
-            } else {
-                report = try await send(transaction, named: account, from: home)
-            }
+            let report = try await send(transaction, named: account, from: home)
             try output.finish(report)
         }
-    }
-}
-
-/// Signs a member's own transaction, hands it to its site and waits for settlement.
-private func send(
-    _ transaction: WireTransaction, named name: String, from home: Home
-) async throws -> WriteReport {
-    try await SiteLink.connected(from: home) { link in
-        let submitter = Submitter(
-            keys: link.keys, network: link.genesis.network, sink: link.client)
-        return try await writeReport(
-            of: submitter.submit([transaction]), places: [name], wait: true, via: link.client)
     }
 }

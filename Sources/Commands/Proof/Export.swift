@@ -6,7 +6,7 @@ extension Tally {
     struct Export: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Write what a node holds in a form that other programs read.",
-            subcommands: [ExportChain.self])
+            subcommands: [ExportChain.self, ExportEffects.self])
     }
 
     struct ExportChain: AsyncParsableCommand {
@@ -37,6 +37,44 @@ extension Tally {
             ) { "\($0.height) blocks, settled to height \($0.settledHeight), in \($0.file)" }
         }
     }
+}
+
+extension Tally {
+    struct ExportEffects: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "effects",
+            abstract: "Write what every settled transaction did to one file.",
+            discussion: """
+                The form is that of Protocols/effects.md; with the chain, Protocols/verifier \
+                recomputes all balances from it. The worker may be running: blocks that settle \
+                after the chain was exported have effects too many, so export the effects first.
+
+                Example: tally export effects --out effects.tally --home north
+                """)
+
+        @Option(help: ArgumentHelp("Where to write the effects.", valueName: "file"))
+        var out: String
+        @OptionGroup var options: ReadOptions
+
+        func run() async throws {
+            let home = try options.home()
+            try home.requireNode(for: "exporting effects")
+            let out = out
+            let (height, count) = try await offThePool { _ in
+                try exportEffects(of: LedgerStore.reading(at: home.ledger), to: out)
+            }
+            try options.output.show(
+                EffectsExportReport(settledHeight: height, transactions: count, file: out)
+            ) { "\($0.transactions) effects, to height \($0.settledHeight), in \($0.file)" }
+        }
+    }
+}
+
+/// What was written.
+struct EffectsExportReport: Codable {
+    let settledHeight: UInt64
+    let transactions: UInt64
+    let file: String
 }
 
 /// What was written.

@@ -235,6 +235,14 @@ extension WireTransaction {
         case .itemDispute: "item.dispute"
         case .goldCommit: "gold.commit"
         case .goldReveal: "gold.reveal"
+        case .transfer: "transfer"
+        case .redemptionRequest: "redemption.request"
+        case .redemptionPay: "redemption.pay"
+        case .redemptionCancel: "redemption.cancel"
+        case .claimKey: "claim.key"
+        case .claim: "claim"
+        case .correction: "correction"
+        case .revenuePost: "revenue.post"
         case nil: "nothing"
         }
     }

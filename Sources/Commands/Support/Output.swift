@@ -43,6 +43,11 @@ struct Table {
 
     init(_ header: String...) { self.header = header }
 
+    init(_ header: [String], _ rows: [[String]]) {
+        self.header = header
+        self.rows = rows
+    }
+
     mutating func add(_ row: String...) { rows.append(row) }
 
     var text: String {

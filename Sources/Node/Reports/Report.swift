@@ -3,7 +3,7 @@ import Foundation
 /// The reports that a node answers, by the name that `QueryRequest` carries.
 package enum ReportName: String, CaseIterable, Sendable {
     case status, balance, statement, supply, score, explain, worklist, rounds, members, data
-    case consent, lineage
+    case consent, lineage, redemptions
 }
 
 /// Why a report is not given; each names what was asked and what to ask instead.

@@ -45,7 +45,9 @@ package struct Reporter: Sendable {
         case .balance: return try reportJSON(balance(of: arguments.account()))
         case .statement:
             return try reportJSON(
-                statement(of: arguments.account(), from: arguments.number(1)))
+                statement(
+                    of: arguments.account(), from: arguments.number(1),
+                    to: arguments.number(2)))
         case .supply: return try reportJSON(supply())
         case .score: return try reportJSON(score(of: arguments.account()))
         case .explain:
@@ -62,6 +64,7 @@ package struct Reporter: Sendable {
         case .data: return try reportJSON(data())
         case .consent: return try reportJSON(consent(of: arguments.pseudonym()))
         case .lineage: return try reportJSON(lineage(of: arguments.digest()))
+        case .redemptions: return try reportJSON(redemptions(for: asker))
         }
     }
 
@@ -74,9 +77,9 @@ package struct Reporter: Sendable {
             .notPermitted(asker: asker.text, reason: reason)
         }
         switch report {
-        case .status, .rounds: return
+        case .status, .rounds, .redemptions: return
         case .balance, .statement:
-            let own = [asker] + (asker.role == .annotator ? escrowAccounts(of: asker) : [])
+            let own = [asker] + escrowAccounts(of: asker)
             guard own.contains(try arguments.account()) else {
                 throw refuse("money is shown to its owner; ask for \(asker)")
             }
@@ -155,9 +158,11 @@ struct ReportView {
     }
 }
 
-/// A reader's stake and penalties.
-func escrowAccounts(of reader: AccountID) -> [AccountID] {
-    [ConsortiumAccount.stake(of: reader), ConsortiumAccount.appeal(of: reader)]
+/// A reader's stake and penalties, and what any member has put aside to be paid out.
+func escrowAccounts(of member: AccountID) -> [AccountID] {
+    let waiting = [ConsortiumAccount.redemption(of: member)]
+    guard member.role == .annotator else { return waiting }
+    return [ConsortiumAccount.stake(of: member), ConsortiumAccount.appeal(of: member)] + waiting
 }
 
 /// What a report was asked about.

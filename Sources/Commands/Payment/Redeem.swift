@@ -1,0 +1,124 @@
+import ArgumentParser
+import Cryptography
+import Ledger
+import Node
+import Wire
+
+extension Tally {
+    struct Redeem: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take tokens out: a member asks, the treasurer pays.",
+            discussion: """
+                A request puts the money aside. When the treasurer has paid outside, it says so \
+                with the reference of that payment, and the tokens are no more.
+
+                Example: tally redeem request --amount 100 --home lab
+                Example: tally redeem list --home treasurer
+                Example: tally redeem pay 5f…c2/0 --reference bank-2025-17 --home treasurer
+                """,
+            subcommands: [
+                RedeemRequest.self, RedeemPay.self, RedeemCancel.self, RedeemList.self,
+            ])
+    }
+
+    struct RedeemRequest: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "request",
+            abstract: "Ask for a payout of this member's money.",
+            discussion: "Example: tally redeem request --amount 100 --home lab")
+
+        @Option(parsing: .unconditional, help: "Tokens, with at most six decimals.")
+        var amount: String
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var settlement: SettlementOptions
+        @OptionGroup var output: FormatOptions
+
+        func validate() throws { _ = try Commands.amount(amount, option: "--amount") }
+
+        func run() async throws {
+            var transaction = WireTransaction()
+            transaction.redemptionRequest.microtokens =
+                try Commands.amount(amount, option: "--amount").microtokens
+            let report = try await send(
+                transaction, named: "redemption", from: homeOptions.open(),
+                wait: !settlement.noWait)
+            try output.finish(report, report.envelopes.first.map { "request \($0)/0" })
+        }
+    }
+
+    struct RedeemPay: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "pay",
+            abstract: "State, as treasurer, that a request was paid outside.",
+            discussion:
+                "Example: tally redeem pay 5f…c2/0 --reference bank-2025-17 --home treasurer"
+        )
+
+        @Argument(help: "The request, <64 hex digits>/<number>; see `tally redeem list`.")
+        var request: TransactionID
+        @Option(help: "Of the payment outside, once for all: 1 to 64 of a-z 0-9 . _ -")
+        var reference: String
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var settlement: SettlementOptions
+        @OptionGroup var output: FormatOptions
+
+        func validate() throws { try checkReference(reference) }
+
+        func run() async throws {
+            var transaction = WireTransaction()
+            transaction.redemptionPay.envelope = data(request.envelope.bytes)
+            transaction.redemptionPay.index = request.index
+            transaction.redemptionPay.reference = reference
+            try output.finish(
+                try await send(
+                    transaction, named: "payout \(reference)", from: homeOptions.open(),
+                    wait: !settlement.noWait))
+        }
+    }
+
+    struct RedeemCancel: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "cancel",
+            abstract: "Give a request up, as who made it or as treasurer; the money returns.",
+            discussion: "Example: tally redeem cancel 5f…c2/0 --home lab")
+
+        @Argument(help: "The request, <64 hex digits>/<number>.")
+        var request: TransactionID
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var settlement: SettlementOptions
+        @OptionGroup var output: FormatOptions
+
+        func run() async throws {
+            var transaction = WireTransaction()
+            transaction.redemptionCancel.envelope = data(request.envelope.bytes)
+            transaction.redemptionCancel.index = request.index
+            try output.finish(
+                try await send(
+                    transaction, named: "request \(request)", from: homeOptions.open(),
+                    wait: !settlement.noWait))
+        }
+    }
+
+    struct RedeemList: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list",
+            abstract: "List the requests for a payout and what became of them.",
+            discussion: """
+                A member sees its own, the treasurer and the nodes see all.
+
+                Example: tally redeem list --home treasurer
+                """)
+
+        @OptionGroup var options: ReadOptions
+
+        func run() async throws {
+            try await options.show(RedemptionsReport.self, .redemptions, []) { report in
+                var table = Table("request", "account", "amount", "state", "reference")
+                for one in report.redemptions {
+                    table.add(one.request, one.account, one.amount, one.state, one.reference)
+                }
+                return table.text
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Contracts
+import Foundation
+import Ledger
+import Node
+import SecondOpinion
+import Storage
+import TestSupport
+import Testing
+import Wire
+
+@Suite("Accounts by the second implementation")
+struct AccountsTests {
+    private struct Exported {
+        let chain: [UInt8]
+        let effects: [UInt8]
+        let store: LedgerStore
+    }
+
+    private func exported(_ home: StudiedHome) throws -> Exported {
+        let store = try LedgerStore.reading(at: home.home.ledger)
+        let (chain, effects) = (home.home.path + "/chain.tally", home.home.path + "/effects.tally")
+        _ = try exportChain(of: store, to: chain)
+        _ = try exportEffects(of: store, to: effects)
+        return Exported(
+            chain: [UInt8](try Data(contentsOf: URL(filePath: chain))),
+            effects: [UInt8](try Data(contentsOf: URL(filePath: effects))), store: store)
+    }
+
+    private func opinion(_ exported: Exported, effects: [UInt8]) async throws -> Opinion {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/effects.tally"
+        try Data(effects).write(to: URL(filePath: path))
+        let opinions = try await secondOpinions(
+            "accounts", on: [exported.chain], genesis: exported.store.genesis.bytes,
+            options: ["--effects", path])
+        return try #require(opinions.first)
+    }
+
+    @Test("Python keeps the same books from chain and effects, to the microtoken")
+    func balances() async throws {
+        let home = try StudiedHome()
+        let exported = try exported(home)
+        let opinion = try await opinion(exported, effects: exported.effects)
+        #expect(opinion.proven, "\(opinion)")
+        #expect(try #require(opinion["derived"].flatMap { Int($0) }) > 20)
+        let text = try #require(opinion["accounts"])
+        var view = ChangeSet(above: SQLiteState(exported.store))
+        var accounts = 0
+        for entry in view.entries(in: .balances) {
+            let name = String(decoding: entry.key.key, as: UTF8.self)
+            let balance = view.value(WireBalanceState.self, .balances, entry.key.key)
+            let held = try #require(balance).available(at: .max)
+            #expect(
+                text.contains("\(name)\" = \(held);") || text.contains("\(name)\": \(held)"),
+                "\(name) holds \(held), not so in \(text)")
+            accounts += 1
+        }
+        #expect(accounts > 20)
+    }
+
+    @Test("an effect that is changed, or left out, is found by its root")
+    func forgeries() async throws {
+        let home = try StudiedHome()
+        let exported = try exported(home)
+        var changed = exported.effects
+        changed[changed.count - 3] ^= 1
+        #expect(try await !opinion(exported, effects: changed).proven)
+        let cut = Array(exported.effects.dropLast(1))
+        #expect(try await !opinion(exported, effects: cut).proven)
+    }
+}

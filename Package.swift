@@ -123,6 +123,12 @@ let package = Package(
                 "Training", "Wire", argumentParser,
             ],
             path: "Simulations/Attacks", swiftSettings: settings),
+        .executableTarget(
+            name: "incentives",
+            dependencies: [
+                "Contracts", "Cryptography", "Ledger", "TestSupport", "Wire", argumentParser,
+            ],
+            path: "Simulations/Incentives", swiftSettings: settings),
         .target(
             name: "SecondOpinion", dependencies: ["Processes"], path: "Tests/SecondOpinion",
             swiftSettings: settings),

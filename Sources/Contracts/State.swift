@@ -100,35 +100,36 @@ package protocol StateView: Sendable {
 
 /// Contract state in memory.
 package struct DictionaryState: StateView {
-    private var values: [StateKey: [UInt8]] = [:]
+    private var tables: [StateTable: [StateKey: [UInt8]]] = [:]
     private var buckets: [UInt16: Set<StateKey>] = [:]
 
     package init() {}
 
     package var entries: [StateEntry] {
-        values.sorted { $0.key < $1.key }.map { StateEntry($0.key, $0.value) }
+        StateTable.allCases.flatMap { entries(in: $0, prefix: [], limit: .max) }
     }
 
-    package func value(at key: StateKey) -> [UInt8]? { values[key] }
+    package func value(at key: StateKey) -> [UInt8]? { tables[key.table]?[key] }
 
     package func entries(in table: StateTable, prefix: [UInt8], limit: Int) -> [StateEntry] {
-        values.filter { $0.key.table == table && $0.key.key.starts(with: prefix) }
-            .sorted { $0.key < $1.key }.prefix(limit).map { StateEntry($0.key, $0.value) }
+        let all = tables[table] ?? [:]
+        let chosen = prefix.isEmpty ? all : all.filter { $0.key.key.starts(with: prefix) }
+        return chosen.sorted { $0.key < $1.key }.prefix(limit).map { StateEntry($0.key, $0.value) }
     }
 
     package func entries(inBucket bucket: UInt16) -> [StateEntry] {
         (buckets[bucket] ?? []).sorted().compactMap { key in
-            values[key].map { StateEntry(key, $0) }
+            value(at: key).map { StateEntry(key, $0) }
         }
     }
 
     package mutating func apply(_ changes: StateChanges) {
         for (key, value) in changes {
             if let value {
-                values[key] = value
-                buckets[key.bucket, default: []].insert(key)
-            } else {
-                values[key] = nil
+                if tables[key.table, default: [:]].updateValue(value, forKey: key) == nil {
+                    buckets[key.bucket, default: []].insert(key)
+                }
+            } else if tables[key.table]?.removeValue(forKey: key) != nil {
                 buckets[key.bucket]?.remove(key)
             }
         }

@@ -32,6 +32,8 @@ package struct Consortium: Sendable {
     }
 
     package let genesis: Genesis
+    /// Ascending.
+    package let sites: [AccountID]
     package private(set) var state = DictionaryState()
     /// Of the newest block; 1 once readers and developer are enrolled.
     package private(set) var height = Height.genesis
@@ -41,16 +43,22 @@ package struct Consortium: Sendable {
     private var sequences: [AccountID: UInt64] = [:]
 
     package var network: NetworkID { genesis.network }
+    /// The coordinator first, then the sites.
+    package var voters: [AccountID] { [Self.coordinator] + sites }
     package var agreement: WireAgreement { genesis.agreement }
 
-    /// Founds the network; `enrolling` has block 1 enrol the developer and the twelve readers.
-    package init(_ agreement: WireAgreement = testAgreement(), enrolling: Bool = true) throws {
-        genesis = try Genesis(strictly: testGenesis(agreement))
+    /// Founds the network; `enrolling` has block 1 enrol the developer and four readers a site.
+    package init(
+        _ agreement: WireAgreement = testAgreement(), sites: [AccountID] = Self.sites,
+        enrolling: Bool = true
+    ) throws {
+        self.sites = sites
+        genesis = try Genesis(strictly: testGenesis(agreement, sites: sites))
         book = Book(supply: agreement.rewards.supplyMicrotokens)
         state.apply(try genesisState(genesis))
         guard enrolling else { return }
         try applied([.enrol(memberDocument(Self.developer))], by: Self.coordinator, at: 1)
-        for site in Self.sites {
+        for site in sites {
             try applied(
                 Self.readers(of: site).map { .enrol(try memberDocument($0)) }, by: site, at: 1)
         }
@@ -210,11 +218,15 @@ package func memberDocument(_ account: AccountID) throws -> [UInt8] {
         transport: Digest.sha256(Array("transport \(account)".utf8)).bytes, endpoint: "")
 }
 
-/// A founding document with a coordinator and three sites.
-package func testGenesis(_ agreement: WireAgreement = testAgreement()) throws -> [UInt8] {
+/// A founding document with a coordinator and three sites, or others.
+package func testGenesis(
+    _ agreement: WireAgreement = testAgreement(), sites: [AccountID] = Consortium.sites
+) throws -> [UInt8] {
     genesisDocument(
         agreement: agreement,
-        members: try Consortium.voters.map { try Member(strictly: memberDocument($0)) },
+        members: try ([Consortium.coordinator] + sites).map {
+            try Member(strictly: memberDocument($0))
+        },
         timeMilliseconds: 1_700_000_000_000, nonce: Digest.sha256(Array("nonce".utf8)).bytes)
 }
 

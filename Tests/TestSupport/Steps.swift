@@ -63,7 +63,7 @@ extension Consortium {
         try applied(
             [.startRun(run, from: named("model \(run).0"), rounds: rounds)], by: Self.developer,
             at: start)
-        for voter in Self.voters.prefix(genesis.voters.quorum) {
+        for voter in voters.prefix(genesis.voters.quorum) {
             try applied([.fix(run, named("reference \(run)"))], by: voter, at: start)
         }
     }
@@ -72,7 +72,7 @@ extension Consortium {
     package mutating func openRound(_ run: UInt32, _ round: UInt32) throws {
         let base = self.run(run).map { [UInt8]($0.model) } ?? []
         try applied([.openRound(run, round, base: base)], by: Self.coordinator)
-        for site in Self.sites {
+        for site in sites {
             try applied([submission(run, round, by: site)], by: site, at: height.value)
         }
     }
@@ -93,7 +93,7 @@ extension Consortium {
         let model = named("model \(run).\(round)")
         let bytes = values.encoded()
         let at = height.value + 1
-        for voter in Self.voters.prefix(genesis.voters.quorum) {
+        for voter in voters.prefix(genesis.voters.quorum) {
             try applied(
                 [.checked(run, round, model: model, values: Digest.sha256(bytes).bytes)],
                 by: voter, at: at)

@@ -66,7 +66,9 @@ private func fill(
     try copyFiles(of: home.evidence, to: copy.evidence)
     if withKeys {
         try copyFiles(of: home.keys, to: copy.keys)
-        try copyFiles(of: home.nextKeys, to: copy.nextKeys)
+        for number in stride(from: 1, through: home.rotations, by: 1) {
+            try copyFiles(of: home.rotation(number), to: copy.rotation(number))
+        }
     }
     let (blobs, damaged) = try copyBlobs(of: home, to: copy, progress)
     for folder in [copy.blobs, copy.path] { try synchroniseFolder(folder) }

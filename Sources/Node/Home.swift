@@ -35,14 +35,18 @@ package struct KeyRing: Sendable {
     /// Of voters only: the present one, and during a change the one to come.
     package let voteKeys: [SigningKey]
     package let transport: TransportKey
-    /// The signing key of the other set, during a change of keys.
-    package let next: SigningKey?
+    /// The signing keys of the home's other sets: of those before, and during a change of the one
+    /// to come.
+    package let others: [SigningKey]
     /// Keys that are given up: they neither vote nor propose.
     package let retired: Set<VerifyingKey>
 
+    /// Every signing key of the home, the present one first.
+    package var all: [SigningKey] { [signing] + others }
+
     /// The keys that a coordinator may propose with, the present one first.
     package var proposing: [SigningKey] {
-        [signing, next].compactMap { $0 }.filter { !retired.contains($0.verifyingKey) }
+        all.filter { !retired.contains($0.verifyingKey) }
     }
 }
 
@@ -175,23 +179,31 @@ package struct Home: Sendable {
 
     /// Makes the keys that are to take the place of the present ones.
     ///
-    /// - Parameter passphrase: for the key files; nil for none.
+    /// - Parameters:
+    ///   - passphrase: for the key files; nil for none.
+    ///   - listed: the signing key that the chain lists for this account; nil when it is not known.
     /// - Returns: the public document, `NAME.next-member`, also kept beside the keys.
-    /// - Throws: ``HomeError``.
-    package func makeNextKeys(passphrase: String?) throws -> (file: String, member: Member) {
+    /// - Throws: ``HomeError``; that the keys made before are not in force yet is one.
+    package func makeNextKeys(
+        passphrase: String?, listed: [UInt8]? = nil
+    ) throws -> (file: String, member: Member) {
         let own = try member()
         let document = "\(path)/\(own.account.name).next-member"
-        guard !exists(nextKeys + "/sign.pem") else {
+        let made = rotations
+        if made > 0, !usesNextKeys, try nextMember().signingKey.bytes != listed {
             throw HomeError.exists(file: nextKeys + "/sign.pem")
         }
+        let folder = rotation(made + 1)
+        // What a rotation left that did not come to its end.
+        if exists(folder) { try FileManager.default.removeItem(atPath: folder) }
         try FileManager.default.createDirectory(
-            atPath: nextKeys, withIntermediateDirectories: true,
+            atPath: folder, withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o700])
         let signed = try writeKeys(
-            of: own.account, endpoint: own.endpoint, in: nextKeys, passphrase: passphrase
+            of: own.account, endpoint: own.endpoint, in: folder, passphrase: passphrase
         ) {
-            try write($0, to: nextKeys + "/next.member", secret: false)
-            try write($0, to: document, secret: false)
+            try write($0, to: folder + "/next.member", secret: false)
+            try replace(document, with: $0, secret: false)
         }
         return (document, try Member(strictly: signed))
     }
@@ -243,8 +255,9 @@ package struct Home: Sendable {
 
     /// The keys of this home.
     ///
-    /// After `tally key rotate` there are two sets: `keys/` and `keys/next/`. The next one takes the
-    /// place of the present one once the chain lists it.
+    /// Each `tally key rotate` adds a set: `keys/` is the first, `keys/next/` the second,
+    /// `keys/next-2/` the third. One takes the place of the one before once the chain lists it; none
+    /// is deleted, since what an earlier key derived is still needed.
     ///
     /// - Parameters:
     ///   - passphrase: of the key files; nil when they have none.
@@ -252,16 +265,21 @@ package struct Home: Sendable {
     /// - Returns: the keys to sign and connect with, and every vote key that may be needed.
     /// - Throws: ``HomeError``, or what is wrong with a key file.
     package func keyRing(passphrase: String?, listed: [UInt8]? = nil) throws -> KeyRing {
-        let present = try keySet(keys, member(), passphrase)
-        guard exists(nextKeys + "/sign.pem") else { return present }
-        let next = try keySet(nextKeys, nextMember(), passphrase)
-        let isNext = usesNextKeys || listed == next.signing.verifyingKey.bytes
-        let (chosen, other) = isNext ? (next, present) : (present, next)
+        var sets = [try keySet(keys, member(), passphrase)]
+        for number in stride(from: 1, through: rotations, by: 1) {
+            sets.append(try keySet(rotation(number), rotatedMember(number), passphrase))
+        }
+        let place =
+            sets.lastIndex { $0.signing.verifyingKey.bytes == listed }
+            ?? (usesNextKeys ? sets.count : max(sets.count - 1, 1)) - 1
+        let chosen = sets.remove(at: place)
+        sets.reverse()
         let known = chosen.voteKeys.map(\.verifyingKey)
         return KeyRing(
             account: chosen.account, signing: chosen.signing,
-            voteKeys: chosen.voteKeys + other.voteKeys.filter { !known.contains($0.verifyingKey) },
-            transport: chosen.transport, next: other.signing, retired: chosen.retired)
+            voteKeys: chosen.voteKeys
+                + sets.flatMap(\.voteKeys).filter { !known.contains($0.verifyingKey) },
+            transport: chosen.transport, others: sets.map(\.signing), retired: chosen.retired)
     }
 
     private func keySet(
@@ -282,23 +300,36 @@ package struct Home: Sendable {
         return KeyRing(
             account: member.account, signing: signing,
             voteKeys: [vote].compactMap { $0 }.filter { !retired.contains($0.verifyingKey) },
-            transport: transport, next: nil, retired: retired)
+            transport: transport, others: [], retired: retired)
     }
 
-    package var nextKeys: String { keys + "/next" }
+    /// The folder of the keys that a rotation made, counted from 1.
+    func rotation(_ number: Int) -> String { keys + (number == 1 ? "/next" : "/next-\(number)") }
+
+    /// The rotations made so far; one is made once its signing key is there.
+    var rotations: Int {
+        var made = 0
+        while exists(rotation(made + 1) + "/sign.pem") { made += 1 }
+        return made
+    }
+
+    /// The folder of the newest keys that `tally key rotate` made, or will.
+    package var nextKeys: String { rotation(max(rotations, 1)) }
 
     private var nextKeysMark: String { nextKeys + "/listed" }
 
-    /// Whether the chain is known to list the next set; a node asks its own chain instead.
+    /// Whether the chain is known to list the newest set; a node asks its own chain instead.
     package var usesNextKeys: Bool { exists(nextKeysMark) }
 
-    /// Takes note that the chain lists the next set.
+    /// Takes note that the chain lists the newest set.
     package func useNextKeys() throws { try write([], to: nextKeysMark, secret: false) }
 
-    /// The member document of the keys to come.
-    package func nextMember() throws -> Member {
+    /// The newest member document that `tally key rotate` made.
+    package func nextMember() throws -> Member { try rotatedMember(max(rotations, 1)) }
+
+    func rotatedMember(_ number: Int) throws -> Member {
         let remedy = "make new keys with `tally key rotate`"
-        return try Member(strictly: try read(nextKeys + "/next.member", remedy: remedy))
+        return try Member(strictly: try read(rotation(number) + "/next.member", remedy: remedy))
     }
 
     package func patientsKey() throws -> SealingKey {

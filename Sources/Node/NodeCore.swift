@@ -364,7 +364,7 @@ package actor NodeCore {
 
     /// Whether this coordinator gave a receipt, and not one before it.
     private func isOwn(_ receipt: WireReceipt) -> Bool {
-        [keys.signing, keys.next].compactMap { $0 }.contains {
+        keys.all.contains {
             Receipt(receipt, coordinator: $0.verifyingKey, network: genesis.network) != nil
         }
     }

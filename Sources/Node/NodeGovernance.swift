@@ -152,7 +152,7 @@ extension NodeCore {
     func awaitsKeys(_ next: VerifyingKey) throws -> Bool {
         let listed = try store.listedMember(account).map { [UInt8]($0.signingKey) }
         if listed == next.bytes { return keys.signing.verifyingKey != next }
-        guard keys.next?.verifyingKey != next else { return false }
+        guard !keys.others.contains(where: { $0.verifyingKey == next }) else { return false }
         let opened = replica.unsettled.compactMap(\.block.opening?.decision)
         return (opened + supportedDecisions()).flatMap(\.members).contains {
             $0.account == account && $0.signingKey == next

@@ -37,7 +37,9 @@ extension Home {
     func keysToRetire() throws -> Set<VerifyingKey> {
         var keys = try retiredKeys()
         var documents = [try member()]
-        if exists(nextKeys + "/next.member") { documents.append(try nextMember()) }
+        for number in stride(from: 1, through: rotations, by: 1) {
+            documents.append(try rotatedMember(number))
+        }
         for document in documents {
             if let vote = document.voteKey { keys.insert(vote) }
             if document.account.role == .coordinator { keys.insert(document.signingKey) }

@@ -27,6 +27,15 @@ extension EndToEnd {
                 #expect(stolen.errors.contains("it refused our key"), "\(stolen)")
                 let again = try await deployment.tally("member", "rekey", in: "north-1")
                 #expect(again.status == 1, "\(again)")
+                // And once more: keys that are in force make room for the next ones.
+                try await deployment.done(["key", "rotate"], in: "north-1")
+                let early = try await deployment.tally("key", "rotate", in: "north-1")
+                #expect(early.status == 1, "\(early)")
+                #expect(early.errors.contains("keys/next-2"), "\(early)")
+                try await deployment.done(["member", "rekey"], in: "north-1")
+                let second = try await deployment.report(
+                    BalanceReport.self, "balance", in: "north-1")
+                #expect(second.available == before.available)
                 // Another site has no say, its own does.
                 let foreign = try await deployment.begin(
                     ["member", "revoke", "annotator/north-1"], in: "east"

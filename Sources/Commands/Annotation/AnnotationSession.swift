@@ -51,7 +51,7 @@ struct AnnotationSession {
         read = rows
         salts = ReaderSalts(
             account: link.keys.account, network: link.genesis.network, key: link.keys.signing,
-            others: [link.keys.next].compactMap(\.self))
+            others: link.keys.others)
         submitter = Submitter(
             keys: link.keys, network: link.genesis.network, sink: link.client)
     }

@@ -43,6 +43,10 @@ class Core {
     var requests: [UInt64: Pending] = [:]
     var sync: Sync?
     var isWoken = false
+    /// Whom to ask besides the one that is followed, while nothing new comes from there.
+    var aside: AccountID?
+    private var asides = 0
+    private var lastHead = Digest.zero
     var handIn: [Envelope] = []
     var isHandingIn = false
     var reported: [Duty: Moment] = [:]
@@ -297,7 +301,17 @@ class Core {
         let exchange = try newExchange()
         for peer in others { _ = ask(peer, .exchange(exchange), .exchange(with: peer)) }
         followed = chosenCoordinator()
+        askAside()
         try handInAgain()
+    }
+
+    /// While nothing new comes, the next pass asks one other node in turn.
+    private func askAside() {
+        defer { lastHead = replica.head.hash }
+        let rest = others.filter { $0 != followed }
+        guard lastHead == replica.head.hash, !rest.isEmpty else { return aside = nil }
+        asides += 1
+        aside = rest[asides % rest.count]
     }
 }
 

@@ -141,13 +141,13 @@ class Core {
         switch verdict {
         case .commit(let commitment):
             let commitment = world.planted(in: commitment, replica: replica)
-            let before = replica.settled.terms.newest
+            let before = [replica.settled.terms.newest, replica.rules]
             try disk.commit(commitment, altering: world.altered)
             for vote in commitment.votes { try world.auditor.cast(vote, by: node) }
             replica.advance(by: commitment)
             coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
-            if replica.settled.terms.newest != before { membersChanged = true }
+            if [replica.settled.terms.newest, replica.rules] != before { membersChanged = true }
             world.trace { "\(account) executes \(block.slot) \(block.hash.short)" }
             return .executed(commitment.votes)
         case .known: return .known(replica.votes(for: block.hash))

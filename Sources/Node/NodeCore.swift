@@ -299,13 +299,14 @@ package actor NodeCore {
         let parent = replica.tip(of: block.header.previous)
         switch try replica.consider(block, certificate: certificate, now: clock()) {
         case .commit(let commitment):
-            let before = replica.settled.terms.newest
+            let before = [replica.settled.terms.newest, replica.rules]
             try store.commit(commitment)
             if let parent { evidence.note(commitment.block, above: parent) }
             replica.advance(by: commitment)
             coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
-            if replica.settled.terms.newest != before { membersChanged = true }
+            // Whom the opening of a term brings in is listed before its first block is settled.
+            if [replica.settled.terms.newest, replica.rules] != before { membersChanged = true }
             if let newest = commitment.settled.last { settled.yield(newest.tip.height) }
             return .executed(commitment.votes)
         case .known: return .known(replica.votes(for: block.hash))

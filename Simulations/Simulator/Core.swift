@@ -227,6 +227,9 @@ class Core {
         guard var coordinator else { return }
         if let block = unfinished {
             unfinished = nil
+            if block.isFirst {
+                self.coordinator?.takeBack(replica.branches(beside: block.header.previous))
+            }
             return try place(block)
         }
         if let block = try opening(by: &coordinator) {

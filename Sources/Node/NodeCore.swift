@@ -395,6 +395,7 @@ package actor NodeCore {
         if let block = unfinished {
             // Appended before a crash: it is repeated, never replaced.
             unfinished = nil
+            leaveBehind(by: block)
             return try place(block)
         }
         if let block = try opening(by: &coordinator) {
@@ -407,6 +408,14 @@ package actor NodeCore {
         self.coordinator = coordinator
         guard let block = proposal else { return nil }
         return try append(block)
+    }
+
+    /// Lets wait again what a repeated first block leaves behind, as when it was made.
+    ///
+    /// Else a later envelope of the same signer is ordered first, and their sequences are used.
+    private func leaveBehind(by block: Block) {
+        guard block.isFirst else { return }
+        coordinator?.takeBack(replica.branches(beside: block.header.previous))
     }
 
     private func append(_ block: Block) throws -> Height? {

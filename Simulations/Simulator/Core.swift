@@ -43,6 +43,10 @@ class Core {
     var requests: [UInt64: Pending] = [:]
     var sync: Sync?
     var isWoken = false
+    /// Whom to ask besides the one that is followed, while nothing new comes from there.
+    var aside: AccountID?
+    private var asides = 0
+    private var lastHead = Digest.zero
     var handIn: [Envelope] = []
     var isHandingIn = false
     var reported: [Duty: Moment] = [:]
@@ -137,13 +141,13 @@ class Core {
         switch verdict {
         case .commit(let commitment):
             let commitment = world.planted(in: commitment, replica: replica)
-            let before = replica.settled.terms.newest
+            let before = [replica.settled.terms.newest, replica.rules]
             try disk.commit(commitment, altering: world.altered)
             for vote in commitment.votes { try world.auditor.cast(vote, by: node) }
             replica.advance(by: commitment)
             coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
-            if replica.settled.terms.newest != before { membersChanged = true }
+            if [replica.settled.terms.newest, replica.rules] != before { membersChanged = true }
             world.trace { "\(account) executes \(block.slot) \(block.hash.short)" }
             return .executed(commitment.votes)
         case .known: return .known(replica.votes(for: block.hash))
@@ -223,6 +227,9 @@ class Core {
         guard var coordinator else { return }
         if let block = unfinished {
             unfinished = nil
+            if block.isFirst {
+                self.coordinator?.takeBack(replica.branches(beside: block.header.previous))
+            }
             return try place(block)
         }
         if let block = try opening(by: &coordinator) {
@@ -297,7 +304,17 @@ class Core {
         let exchange = try newExchange()
         for peer in others { _ = ask(peer, .exchange(exchange), .exchange(with: peer)) }
         followed = chosenCoordinator()
+        askAside()
         try handInAgain()
+    }
+
+    /// While nothing new comes, the next pass asks one other node in turn.
+    private func askAside() {
+        defer { lastHead = replica.head.hash }
+        let rest = others.filter { $0 != followed }
+        guard lastHead == replica.head.hash, !rest.isEmpty else { return aside = nil }
+        asides += 1
+        aside = rest[asides % rest.count]
     }
 }
 

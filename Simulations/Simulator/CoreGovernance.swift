@@ -23,7 +23,7 @@ extension Core {
 
     func supportedDecisions() -> [Decision] {
         desk.supported(
-            by: terms.inForce, above: terms.newest.term, network: genesis.network)
+            by: replica.decidingSets, above: terms.newest.term, network: genesis.network)
     }
 
     /// Takes a person's word on a decision.
@@ -31,14 +31,11 @@ extension Core {
         let highest = max(terms.newest.term, replica.journal.term)
         guard decision.term > highest else { throw Refused("notAbove") }
         do {
-            try check(
-                decision, on: replica.headState, at: replica.head.height.next,
-                inForce: replica.rules.agreement)
+            try replica.check(decision)
         } catch { throw Refused("impossible", "\(error)") }
-        let sets = terms.inForce
-        let key = keys.voteKeys.first { key in
-            sets.contains { $0.keys[account] == key.verifyingKey }
-        }
+        let key = replica.speakingSets.lazy.compactMap { set in
+            self.keys.voteKeys.first { set.keys[self.account] == $0.verifyingKey }
+        }.first
         guard let key else { throw Refused("noVoter") }
         try disk.keep(decision)
         desk.add(decision)
@@ -131,7 +128,7 @@ extension Core {
     /// Takes what another node tells.
     func learn(from exchange: WireExchange) throws {
         let news = desk.learn(
-            from: exchange, sets: terms.inForce, above: terms.newest.term,
+            from: exchange, sets: replica.speakingSets, above: terms.newest.term,
             network: genesis.network)
         guard !news.isEmpty else { return }
         for decision in news.decisions { try disk.keep(decision) }

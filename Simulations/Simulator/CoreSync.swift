@@ -94,8 +94,11 @@ extension Core {
 
     /// One node has told what it has; the others are asked for what an opening still needs.
     private func finishTarget() throws {
-        guard !missingForOpening().isEmpty else { return try finishSync() }
-        try tryNextTarget()
+        guard missingForOpening().isEmpty else { return try tryNextTarget() }
+        guard let next = aside, next != sync?.targets.first else { return try finishSync() }
+        aside = nil
+        sync?.targets = [next]
+        try askFirstTarget()
     }
 
     private func tryNextTarget() throws {

@@ -34,7 +34,7 @@ final class People {
     private var voters: [Core] {
         world.nodes.filter { $0.isHonest && $0.pausedUntil <= world.now }.compactMap(\.core)
             .filter { core in
-                core.terms.inForce.contains { set in
+                core.replica.decidingSets.contains { set in
                     core.keys.voteKeys.contains { set.keys[core.account] == $0.verifyingKey }
                 }
             }

@@ -148,7 +148,7 @@ package struct TermDesk: Sendable {
 
     private func own(_ coordinator: AccountID, _ replica: Replica) -> [Decision] {
         supported(
-            by: replica.head.terms.inForce, above: replica.rules.term, network: replica.network
+            by: replica.decidingSets, above: replica.rules.term, network: replica.network
         ).filter { $0.coordinator == coordinator }
     }
 

@@ -53,6 +53,8 @@ struct ProposalService: Service {
 /// Follows the chain: fetches blocks from the coordinator, else from others, and votes.
 struct SyncService: Service {
     static let poll = Duration.milliseconds(500)
+    /// While nothing new comes, one other node is asked so often.
+    static let turn = Duration.seconds(1)
     /// For an answer; a request that a lost connection swallowed is asked again after it.
     static let patience = Duration.seconds(3)
 
@@ -79,6 +81,7 @@ struct SyncService: Service {
                 group.addTask {
                     for await _ in wakeUps { try await follow() }
                 }
+                group.addTask { try await askInTurn() }
                 try await group.endTogether()
             }
         }
@@ -90,32 +93,70 @@ struct SyncService: Service {
     /// have, which may be the first block of a new term. A coordinator-to-be goes on asking while
     /// it lacks a block that a status names: who answers first may be the liar it replaces.
     private func follow() async throws {
-        for (account, client) in links.others {
-            do {
-                if let joining = node.joining, try await core.isEmpty(),
-                    try await joining.fetch(from: account, client)
-                {
-                    return swap.raise(LedgerSwap.snapshot)
-                }
-                try await fetchMissing(from: client)
-                try await takeBlocks(from: client, isCoordinator: client === links.coordinator)
-                links.answered(account)
-                guard await !core.missingForOpening().isEmpty else { return }
-            } catch let refusal as BlockRefusal {
-                logger.error(
-                    "refusing a block",
-                    metadata: ["from": "\(account)", "reason": "\(refusal)"])
-            } catch let refusal as SnapshotRefusal {
-                logger.error(
-                    "refusing a snapshot",
-                    metadata: ["from": "\(account)", "reason": "\(refusal)"])
-            } catch is CancellationError {
-                return
-            } catch {
-                if isFatal(error) { throw error }
-                await links.failed(account, error)
-            }
+        for (account, client) in links.others where !Task.isCancelled {
+            if try await join(from: account, client) { return swap.raise(LedgerSwap.snapshot) }
+            guard try await catchUp(with: account, client) else { continue }
+            guard await !core.missingForOpening().isEmpty else { return }
         }
+    }
+
+    /// Asks, while nothing new comes, one node after another what it has.
+    ///
+    /// Who is asked first may lie, or have been left behind by a term that it never heard of, and
+    /// answers all the same. Apart from following, which no silent node shall hold up.
+    private func askInTurn() async throws {
+        var (turn, last) = (0, await core.head.hash)
+        while !Task.isCancelled {
+            try await Task.sleep(for: Self.turn)
+            let head = await core.head.hash
+            defer { last = head }
+            let others = links.others.filter { $0.client !== links.coordinator }
+            guard head == last, !others.isEmpty else { continue }
+            // An empty ledger begins with a snapshot, if anybody has one.
+            if node.joining != nil, try await core.isEmpty() { continue }
+            turn = (turn + 1) % others.count
+            _ = try await catchUp(with: others[turn].account, others[turn].client)
+        }
+    }
+
+    /// Takes what one node has.
+    ///
+    /// - Returns: whether it answered, and with nothing that breaks a rule.
+    private func catchUp(with account: AccountID, _ client: RequestClient) async throws -> Bool {
+        do {
+            try await fetchMissing(from: client)
+            try await takeBlocks(from: client, isCoordinator: client === links.coordinator)
+            links.answered(account)
+            return true
+        } catch let refusal as BlockRefusal {
+            logger.error(
+                "refusing a block",
+                metadata: ["from": "\(account)", "reason": "\(refusal)"])
+        } catch is CancellationError {
+        } catch {
+            if isFatal(error) { throw error }
+            await links.failed(account, error)
+        }
+        return false
+    }
+
+    /// Takes a snapshot of one node for an empty ledger.
+    ///
+    /// - Returns: whether one is there, which is to take the ledger's place.
+    private func join(from account: AccountID, _ client: RequestClient) async throws -> Bool {
+        guard let joining = node.joining, try await core.isEmpty() else { return false }
+        do {
+            return try await joining.fetch(from: account, client)
+        } catch let refusal as SnapshotRefusal {
+            logger.error(
+                "refusing a snapshot",
+                metadata: ["from": "\(account)", "reason": "\(refusal)"])
+        } catch is CancellationError {
+        } catch {
+            if isFatal(error) { throw error }
+            await links.failed(account, error)
+        }
+        return false
     }
 
     private func takeBlocks(from client: RequestClient, isCoordinator: Bool) async throws {

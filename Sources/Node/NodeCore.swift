@@ -313,13 +313,14 @@ package actor NodeCore {
         let parent = replica.tip(of: block.header.previous)
         switch try replica.consider(block, certificate: certificate, now: clock()) {
         case .commit(let commitment):
-            let before = replica.settled.terms.newest
+            let before = [replica.settled.terms.newest, replica.rules]
             try store.commit(commitment)
             if let parent { evidence.note(commitment.block, above: parent) }
             replica.advance(by: commitment)
             coordinator?.takeBack(commitment.dropped)
             if commitment.settled.contains(where: \.changesMembers) { membersChanged = true }
-            if replica.settled.terms.newest != before { membersChanged = true }
+            // Whom the opening of a term brings in is listed before its first block is settled.
+            if [replica.settled.terms.newest, replica.rules] != before { membersChanged = true }
             if let newest = commitment.settled.last { settled.yield(newest.tip.height) }
             return .executed(commitment.votes)
         case .known: return .known(replica.votes(for: block.hash))
@@ -408,6 +409,7 @@ package actor NodeCore {
         if let block = unfinished {
             // Appended before a crash: it is repeated, never replaced.
             unfinished = nil
+            leaveBehind(by: block)
             return try place(block)
         }
         if let block = try opening(by: &coordinator) {
@@ -420,6 +422,14 @@ package actor NodeCore {
         self.coordinator = coordinator
         guard let block = proposal else { return nil }
         return try append(block)
+    }
+
+    /// Lets wait again what a repeated first block leaves behind, as when it was made.
+    ///
+    /// Else a later envelope of the same signer is ordered first, and their sequences are used.
+    private func leaveBehind(by block: Block) {
+        guard block.isFirst else { return }
+        coordinator?.takeBack(replica.branches(beside: block.header.previous))
     }
 
     private func append(_ block: Block) throws -> Height? {

@@ -66,14 +66,11 @@ extension NodeCore {
         let highest = max(terms.newest.term, replica.journal.term)
         guard decision.term > highest else { throw GovernanceRefusal.notAbove(highest) }
         do {
-            try check(
-                decision, on: replica.headState, at: replica.head.height.next,
-                inForce: replica.rules.agreement)
+            try replica.check(decision)
         } catch { throw GovernanceRefusal.impossible(error) }
-        let sets = terms.inForce
-        let key = keys.voteKeys.first { key in
-            sets.contains { $0.keys[account] == key.verifyingKey }
-        }
+        let key = replica.speakingSets.lazy.compactMap { set in
+            self.keys.voteKeys.first { set.keys[self.account] == $0.verifyingKey }
+        }.first
         guard let key else { throw GovernanceRefusal.noVoter(account) }
         try store.keep(decision)
         desk.add(decision)
@@ -86,10 +83,10 @@ extension NodeCore {
         try signStatuses()
     }
 
-    /// Decisions above the present term for which a quorum of every set in force is.
+    /// Decisions above the present term for which a quorum of every set that decides is.
     func supportedDecisions() -> [Decision] {
         desk.supported(
-            by: terms.inForce, above: terms.newest.term, network: genesis.network)
+            by: replica.decidingSets, above: terms.newest.term, network: genesis.network)
     }
 
     /// Signs a status where this organisation's people are for a decision and a quorum agrees.
@@ -188,7 +185,7 @@ extension NodeCore {
     package func learn(from exchange: WireExchange) throws {
         try noteStatements(in: exchange)
         let news = desk.learn(
-            from: exchange, sets: terms.inForce, above: terms.newest.term,
+            from: exchange, sets: replica.speakingSets, above: terms.newest.term,
             network: genesis.network)
         guard !news.isEmpty else { return }
         for decision in news.decisions { try store.keep(decision) }

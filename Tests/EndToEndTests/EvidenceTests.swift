@@ -26,7 +26,7 @@ extension EndToEnd {
         )
         func splitView() async throws {
             try await withDeployment(.annotated) { deployment in
-                let liar = try LyingCoordinator(for: deployment)
+                let liar = try LyingCoordinator.splitting(deployment)
                 for site in Deployment.sites { try await deployment.start(site) }
                 // Whatever a site was shown, the others tell it the rest.
                 for site in Deployment.sites {

@@ -91,6 +91,31 @@ extension EndToEnd {
             }
         }
 
+        @Test("a site that missed a new term finds it, whatever the old coordinator withholds")
+        func missedTerm() async throws {
+            try await withDeployment(.annotated) { deployment in
+                for name in [Deployment.coordinator, "north", "east"] {
+                    try await deployment.start(name)
+                }
+                try await deployment.replaceCoordinator(
+                    with: Self.newCoordinator, voters: ["east", Deployment.coordinator],
+                    settledIn: ["north", "east"])
+                _ = try await deployment.stop(Deployment.coordinator)
+                let liar = try LyingCoordinator.withholding(deployment)
+                try await deployment.start("west")
+                try await eventually("west follows the new coordinator") {
+                    try await deployment.governance(in: "west").terms.last?.term == 2
+                }
+                // Without north nothing settles unless west votes.
+                let north = try await deployment.stop("north")
+                #expect(north.status == 0, "\(north)")
+                try await deployment.done(
+                    ["consent", "grant", "--patient", "found", "--purposes", "training"],
+                    in: "west")
+                await liar.close()
+            }
+        }
+
         @Test("a home that was put back from a copy does not vote; it says what to do")
         func forgottenVotes() async throws {
             try await withDeployment(.annotated) { deployment in
@@ -132,13 +157,15 @@ private struct GovernanceReport: Decodable {
 }
 
 extension Deployment {
-    private func governance(in name: String) async throws -> GovernanceReport {
+    fileprivate func governance(in name: String) async throws -> GovernanceReport {
         try await report(GovernanceReport.self, "governance", "show", in: name)
     }
 
-    /// One member proposes, others vote, and the term opens on every site that took part.
+    /// One member proposes, others vote, and the term opens on every site that took part, or on
+    /// those that are named.
     func decide(
-        _ proposal: [String], by proposer: String, with voters: [String], term: Int
+        _ proposal: [String], by proposer: String, with voters: [String], term: Int,
+        settledIn names: [String]? = nil
     ) async throws {
         try await done(
             ["governance", "propose", "--reason", "a test"] + proposal, in: proposer)
@@ -151,7 +178,7 @@ extension Deployment {
             }
             try await done(["governance", "vote", try #require(decision)], in: voter)
         }
-        for name in [proposer] + voters {
+        for name in names ?? [proposer] + voters {
             do {
                 try await eventually("term \(term) is settled in \(name)") {
                     try await governance(in: name).terms.last?.term == term
@@ -163,7 +190,9 @@ extension Deployment {
     }
 
     /// The sites decide on a coordinator in a home of its own, which then opens the next term.
-    func replaceCoordinator(with name: String) async throws {
+    func replaceCoordinator(
+        with name: String, voters: [String] = ["east", "west"], settledIn names: [String]? = nil
+    ) async throws {
         let port = try freePorts(2)
         try await done(
             [
@@ -178,6 +207,6 @@ extension Deployment {
         try await start(name)
         try await decide(
             ["--coordinator", "\(home(name))/\(name).member"], by: "north",
-            with: ["east", "west"], term: 2)
+            with: voters, term: 2, settledIn: names)
     }
 }

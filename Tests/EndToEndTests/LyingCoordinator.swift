@@ -11,29 +11,43 @@ import Storage
 import TestSupport
 import Wire
 
-/// A coordinator at the address and with the keys of the real one, which shows the first site one
-/// block, the second another of the same slot, and the third an invalid one.
+/// A coordinator at the address and with the keys of the real one.
 final class LyingCoordinator: Sendable {
     private let context: MessagingContext
     private let server: RequestServer
 
-    init(for deployment: Deployment) throws {
+    /// Shows the first site one block, the second another of the same slot, and the third an invalid
+    /// one.
+    static func splitting(_ deployment: Deployment) throws -> LyingCoordinator {
         let home = Home(deployment.home(Deployment.coordinator))
-        let keys = try home.keyRing(passphrase: nil)
+        let voters = try Deployment.sites.map {
+            try Home(deployment.home($0)).keyRing(passphrase: nil)
+        }
+        let lie = try Lie(home, home.keyRing(passphrase: nil), voters)
+        return try LyingCoordinator(deployment) { await lie.answer($0, $1) }
+    }
+
+    /// Answers everybody, and has never anything new to tell.
+    static func withholding(_ deployment: Deployment) throws -> LyingCoordinator {
+        try LyingCoordinator(deployment) { _, body in nothingNew(to: body).encoded() }
+    }
+
+    private init(
+        _ deployment: Deployment, answer: @escaping @Sendable (Peer, [UInt8]) async -> [UInt8]
+    ) throws {
+        let home = Home(deployment.home(Deployment.coordinator))
         var allowed: [[UInt8]: String] = [:]
-        var voters: [KeyRing] = []
         for site in Deployment.sites {
             let ring = try Home(deployment.home(site)).keyRing(passphrase: nil)
             allowed[ring.transport.publicKey] = ring.account.text
-            voters.append(ring)
         }
-        let lie = try Lie(home, keys, voters)
         context = try MessagingContext(
             logger: Logger(label: "liar") { _ in SwiftLogNoOpLogHandler() })
         context.setAllowed(allowed)
         server = try RequestServer(
-            context: context, endpoints: [home.member().endpoint], key: keys.transport
-        ) { peer, body in await lie.answer(peer, body) }
+            context: context, endpoints: [home.member().endpoint],
+            key: home.keyRing(passphrase: nil).transport
+        ) { peer, body in await answer(peer, body) }
     }
 
     func close() async {
@@ -93,22 +107,30 @@ private struct Lie {
     }
 
     func answer(_ peer: Peer, _ body: [UInt8]) async -> [UInt8] {
-        var response = WireResponse()
-        switch (try? WireRequest(strictly: body))?.body {
-        case .nextBlock(let request):
+        var response = nothingNew(to: body)
+        if case .nextBlock(let request) = (try? WireRequest(strictly: body))?.body {
             let parent = Digest(request.hash)
             // A site that has heard of the other blocks would never ask for its own.
             if parent == head { await asked.wait(for: children.count, peer.description) }
             let block = parent == head ? children[peer.description] : parent.flatMap { known[$0] }
             response.block.block = data(block?.bytes ?? [])
-        case .exchange: response.exchange = WireExchange()
-        case .vote: response.done = WireDone()
-        default:
-            response.failure.code = "refused"
-            response.failure.message = "the office is closed"
         }
         return response.encoded()
     }
+}
+
+/// What a coordinator answers that follows the protocol and does no work.
+private func nothingNew(to body: [UInt8]) -> WireResponse {
+    var response = WireResponse()
+    switch (try? WireRequest(strictly: body))?.body {
+    case .nextBlock: response.block = WireBlockResponse()
+    case .exchange: response.exchange = WireExchange()
+    case .vote: response.done = WireDone()
+    default:
+        response.failure.code = "refused"
+        response.failure.message = "the office is closed"
+    }
+    return response
 }
 
 /// Who has asked for a child of the head.

@@ -191,6 +191,46 @@ struct TermTests {
         #expect(try !supported(northSignsAs: Self.hub2), "a key of neither set")
     }
 
+    @Test("the old voters alone take back a change of voters that nobody certified")
+    func takesBackChange() throws {
+        var chain = try MemoryChain()
+        try chain.submit(chain.envelope([grant(1)], by: Consortium.north))
+        try chain.run()
+        var term = try NewTerm(
+            2, coordinator: Self.hub2, replacing: Consortium.coordinator, in: chain)
+        try term.collect(from: [1, 2, 3])
+        try term.catchUp(from: chain.voters[1])
+        let first = try #require(try term.open(now: chain.now + 1_000))
+        try term.deliver(first, to: [1])
+        let network = chain.genesis.network
+        // It names the old coordinator, who has left in the state after the first block.
+        let decision = try NewTerm.decision(
+            3, coordinator: Consortium.coordinator, replacing: Self.hub2, isMember: true, in: chain)
+        var desk = TermDesk()
+        desk.add(decision)
+        for account in [Consortium.coordinator, Consortium.north, Consortium.east] {
+            desk.add(
+                try Ballot(
+                    decision: decision.hash, voter: account, network: network,
+                    key: voteKey(of: account)))
+        }
+        func isSupported(in replica: Replica) -> Bool {
+            desk.supported(
+                by: replica.decidingSets, above: replica.rules.term, network: network)
+                == [decision]
+        }
+        let shown = term.chain.voters[1].replica
+        #expect(shown.head.hash == first.hash && shown.decidingSets == [chain.genesis.voters])
+        #expect(shown.speakingSets == shown.head.terms.inForce)
+        #expect(isSupported(in: shown))
+        #expect(throws: Never.self) { try shown.check(decision) }
+        // Once it is certified both voter sets must be for it.
+        try term.deliver(first, to: [2, 3])
+        #expect(term.voter.replica.decidingSets == shown.speakingSets)
+        #expect(!isSupported(in: term.voter.replica))
+        #expect(throws: Rejection.self) { try term.voter.replica.check(decision) }
+    }
+
     @Test("a status under a key without a vote above the parent does not spoil the opening")
     func statusOfAnotherBranch() throws {
         var chain = try MemoryChain()
@@ -285,7 +325,8 @@ struct NewTerm {
 
     static func decision(
         _ term: UInt64, coordinator: AccountID, replacing old: AccountID,
-        voters: VoterSet? = nil, agreement: WireAgreement? = nil, in chain: MemoryChain
+        voters: VoterSet? = nil, agreement: WireAgreement? = nil, isMember: Bool = false,
+        in chain: MemoryChain
     ) throws -> Decision {
         var keys = (voters ?? chain.genesis.voters).keys
         keys[old] = nil
@@ -295,7 +336,7 @@ struct NewTerm {
         wire.coordinator = coordinator.text
         wire.coordinatorKey = data(try signingKey(of: coordinator).verifyingKey.bytes)
         wire.voters = VoterSet(keys: keys, majority: false).wire
-        wire.members = [data(try memberDocument(coordinator))]
+        wire.members = isMember ? [] : [data(try memberDocument(coordinator))]
         wire.leaving = [old.text]
         if let agreement { wire.agreement = agreement }
         return try Decision(strictly: wire.encoded(), network: chain.genesis.network)

@@ -28,13 +28,13 @@ private struct PaySums {
             if joint.count != classes * classes {
                 joint = Array(repeating: 0, count: classes * classes)
             }
-            if let row = change.without {
+            let cells = 0..<classes
+            if let row = change.without, cells.contains(row.own), cells.contains(row.reference) {
                 let cell = row.own * classes + row.reference
-                if joint.indices.contains(cell), joint[cell] > 0 { joint[cell] -= 1 }
+                if joint[cell] > 0 { joint[cell] -= 1 }
             }
-            if let row = change.with {
-                let cell = row.own * classes + row.reference
-                if joint.indices.contains(cell) { joint[cell] += 1 }
+            if let row = change.with, cells.contains(row.own), cells.contains(row.reference) {
+                joint[row.own * classes + row.reference] += 1
             }
         }
         guard let before = change.before, let after = change.after else { return }

@@ -28,6 +28,7 @@ package enum DueKind: UInt8, Sendable {
     case window = 2
     case offers = 3
     case round = 4
+    case period = 5
 }
 
 package func dueKey(_ height: UInt64, _ kind: DueKind, _ id: String) -> [UInt8] {
@@ -62,7 +63,7 @@ extension ChangeSet {
         let rule = call.context.agreement.annotation
         var period = openPeriod()
         period.items += 1
-        if !period.isReady(rule) { period.readyHeight = 0 }
+        if period.goldUntil > 0, !period.isReady(rule) { endGoldWindow(of: &period) }
         setOpenPeriod(period)
         var state = WireItemState()
         state.period = period.number

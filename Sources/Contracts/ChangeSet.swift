@@ -14,6 +14,9 @@ package struct ChangeSet: Sendable {
     package private(set) var postings: [WirePosting] = []
     /// Set once the state could not be read; whatever was computed since means nothing.
     package private(set) var fault: StateFault?
+    /// Every annotator as panels see it, until a member changes: a block that draws a thousand
+    /// panels would else read all members a thousand times.
+    private var annotators: [EnrolledAnnotator]?
 
     package init(above base: any StateView) {
         self.base = base
@@ -43,6 +46,7 @@ package struct ChangeSet: Sendable {
     }
 
     package mutating func set(_ table: StateTable, _ key: [UInt8], _ bytes: [UInt8]?) {
+        if table == .members { annotators = nil }
         current[StateKey(table, key)] = .some(bytes)
     }
 
@@ -61,6 +65,26 @@ package struct ChangeSet: Sendable {
             fault = fault ?? error
             return []
         }
+    }
+
+    /// All annotators, ascending by account.
+    mutating func enrolledAnnotators() -> [EnrolledAnnotator] {
+        if let annotators { return annotators }
+        var found: [EnrolledAnnotator] = []
+        for entry in entries(in: .members, prefix: Array("\(Role.annotator.rawValue)/".utf8)) {
+            guard let text = String(validatingUTF8Bytes: entry.key.key[...]),
+                let account = AccountID(text),
+                let member = value(WireMemberState.self, .members, entry.key.key),
+                let organisation = AccountID(member.organisation)
+            else { continue }
+            found.append(
+                EnrolledAnnotator(
+                    account: account, organisation: organisation,
+                    credentials: member.credentials, enrolledHeight: member.enrolledHeight,
+                    endedHeight: member.endedHeight))
+        }
+        annotators = found
+        return found
     }
 
     package mutating func record(_ posting: WirePosting) {
@@ -93,6 +117,7 @@ package struct ChangeSet: Sendable {
 
     /// Drops the transaction's changes.
     package mutating func rollBack() {
+        if current.keys.contains(where: { $0.table == .members }) { annotators = nil }
         current = [:]
         postings = []
     }

@@ -93,6 +93,11 @@ extension WireAnnotationRule {
     }
 }
 
+/// The height at which a period is closed without the gold that was withheld.
+func goldDue(_ period: WirePeriodState) -> UInt64 {
+    period.goldUntil.addingReportingOverflow(1).partialValue
+}
+
 extension ChangeSet {
     /// Whether a reader of an item belongs to an organisation.
     fileprivate mutating func hasReader(
@@ -106,13 +111,17 @@ extension ChangeSet {
         return false
     }
 
+    /// Takes back that the open period could close: an item was opened.
+    mutating func endGoldWindow(of period: inout WirePeriodState) {
+        clearDue(goldDue(period), .period, "\(period.number)")
+        period.goldUntil = 0
+    }
+
     /// Waits for gold of the period while its window is open, then forgets what was withheld.
     mutating func requireGold(of period: WirePeriodState, _ call: Call) throws(Rejection) {
         let unseen = entries(in: .gold, limit: goldPerPeriod)
         guard !unseen.isEmpty else { return }
-        let window = UInt64(call.context.agreement.annotation.goldWindow)
-        let (until, overflow) = period.readyHeight.addingReportingOverflow(window)
-        try call.require(!overflow && call.height > until, else: .goldAwaited)
+        try call.require(call.height > period.goldUntil, else: .goldAwaited)
         for entry in unseen { set(.gold, entry.key.key, nil) }
     }
 }

@@ -36,6 +36,20 @@ func framedHash(_ tag: String, _ fields: [UInt8]...) -> Digest {
     Digest.sha256(([Array(tag.utf8)] + fields).flatMap { bigEndian(UInt64($0.count)) + $0 })
 }
 
+/// An annotator as panels see it.
+struct EnrolledAnnotator: Sendable {
+    let account: AccountID
+    let organisation: AccountID
+    let credentials: [String]
+    let enrolledHeight: UInt64
+    /// From which its keys are void; 0 while they are in force.
+    let endedHeight: UInt64
+
+    func wasInForce(at height: UInt64) -> Bool {
+        enrolledHeight <= height && (endedHeight == 0 || endedHeight > height)
+    }
+}
+
 /// A reader who may be drawn, and the organisation that enrolled it.
 package struct Candidate: Hashable, Sendable {
     package let account: AccountID
@@ -137,31 +151,25 @@ extension ChangeSet {
             let registered = registeredHeight(of: item)
         else { return [] }
         let rule = call.context.agreement.annotation
-        let site = AccountID(.site, item.site).text
+        let site = AccountID(.site, item.site)
         let asked = Set(state.everyReader)
         var given: [AccountID: Int] = [:]
         var candidates: [Candidate] = []
-        for entry in entries(in: .members, prefix: Array("\(Role.annotator.rawValue)/".utf8)) {
-            guard let text = String(validatingUTF8Bytes: entry.key.key[...]),
-                let account = AccountID(text),
-                let member = value(WireMemberState.self, .members, entry.key.key),
-                let organisation = AccountID(member.organisation)
-            else { continue }
-            if asked.contains(text) {
-                given[organisation, default: 0] += 1
+        for annotator in enrolledAnnotators() {
+            if asked.contains(annotator.account.text) {
+                given[annotator.organisation, default: 0] += 1
                 continue
             }
-            let isInForce =
-                member.enrolledHeight <= registered
-                && (member.endedHeight == 0 || member.endedHeight > registered)
             let isConflicted =
                 rule.isOwnSite
-                ? member.organisation != site
-                : member.organisation == site || member.organisation == rule.goldOrganisation
-            guard isInForce, !isConflicted, member.credentials.contains(credential) else {
-                continue
-            }
-            candidates.append(Candidate(account: account, organisation: organisation))
+                ? annotator.organisation != site
+                : annotator.organisation == site
+                    || annotator.organisation.text == rule.goldOrganisation
+            guard annotator.wasInForce(at: registered), !isConflicted,
+                annotator.credentials.contains(credential)
+            else { continue }
+            candidates.append(
+                Candidate(account: annotator.account, organisation: annotator.organisation))
         }
         return drawOrder(candidates, seed: [UInt8](state.seed), given: given).prefix(count)
             .sorted().map(\.text)

@@ -42,8 +42,10 @@ extension ChangeSet {
         case .tooFew: period.tooFew += 1
         case .open, .UNRECOGNIZED: break
         }
-        if !rule.goldOrganisation.isEmpty, period.readyHeight == 0, period.isReady(rule) {
-            period.readyHeight = call.height
+        if !rule.goldOrganisation.isEmpty, period.goldUntil == 0, period.isReady(rule) {
+            period.goldUntil =
+                call.context.height.advanced(by: UInt64(rule.goldWindow)).value
+            setDue(goldDue(period), .period, "\(period.number)")
         }
         setOpenPeriod(period)
     }
@@ -142,6 +144,9 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
     try call.require(
         body.period == period.number && period.isReady(rule), else: .periodNotReady)
     try changes.requireGold(of: period, call)
+    if period.goldUntil > 0 {
+        changes.clearDue(goldDue(period), .period, "\(period.number)")
+    }
     var approved: [ItemID: WireItemState] = [:]
     var carriedOver: [(ItemID, WireItemState)] = []
     for entry in changes.entries(in: .periodItems, prefix: bigEndian(period.number)) {

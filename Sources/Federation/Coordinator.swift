@@ -397,6 +397,7 @@ struct DueEntry {
         switch kind {
         case .item: transaction.itemClose.item = id
         case .window: transaction.windowExpire.window = id
+        case .period: transaction.periodClose.period = UInt32(id) ?? 0
         case .offers, .round: return nil
         }
         return transaction

@@ -21,6 +21,16 @@ extension NodeCore {
         if let fault = changes.fault { throw fault }
         var transactions: [WireTransaction] = []
         if period.items > 0, period.decided == period.items {
+            let isAwaited =
+                !changes.entries(in: .gold, limit: 1).isEmpty
+                && replica.head.height.value < period.goldUntil
+            guard !isAwaited else {
+                throw HomeError.foreign(
+                    "gold of the open period is not shown yet; "
+                        + "\(terms.newest.agreement.annotation.goldOrganisation) runs `tally gold "
+                        + "reveal`, or it counts as withheld after height \(period.goldUntil); then start the run"
+                )
+            }
             var close = WireTransaction()
             close.periodClose.period = period.number
             transactions.append(close)

@@ -437,8 +437,8 @@ package nonisolated struct WirePeriodState: Sendable {
 
   package var closedHeight: UInt64 = 0
 
-  /// where gold may be proposed: since when it could close; 0: not yet
-  package var readyHeight: UInt64 = 0
+  /// where gold may be proposed, once the period could close: last height to show it
+  package var goldUntil: UInt64 = 0
 
   /// items whose true answer was shown
   package var gold: UInt32 = 0
@@ -1634,7 +1634,7 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PeriodState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}items\0\u{1}decided\0\u{1}approved\0\u{1}disputed\0\u{3}too_few\0\u{3}closed_height\0\u{3}ready_height\0\u{1}gold\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}items\0\u{1}decided\0\u{1}approved\0\u{1}disputed\0\u{3}too_few\0\u{3}closed_height\0\u{3}gold_until\0\u{1}gold\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1649,7 +1649,7 @@ nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.disputed) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.tooFew) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.closedHeight) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.readyHeight) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.goldUntil) }()
       case 9: try { try decoder.decodeSingularUInt32Field(value: &self.gold) }()
       default: break
       }
@@ -1678,8 +1678,8 @@ nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.closedHeight != 0 {
       try visitor.visitSingularUInt64Field(value: self.closedHeight, fieldNumber: 7)
     }
-    if self.readyHeight != 0 {
-      try visitor.visitSingularUInt64Field(value: self.readyHeight, fieldNumber: 8)
+    if self.goldUntil != 0 {
+      try visitor.visitSingularUInt64Field(value: self.goldUntil, fieldNumber: 8)
     }
     if self.gold != 0 {
       try visitor.visitSingularUInt32Field(value: self.gold, fieldNumber: 9)
@@ -1695,7 +1695,7 @@ nonisolated extension WirePeriodState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.disputed != rhs.disputed {return false}
     if lhs.tooFew != rhs.tooFew {return false}
     if lhs.closedHeight != rhs.closedHeight {return false}
-    if lhs.readyHeight != rhs.readyHeight {return false}
+    if lhs.goldUntil != rhs.goldUntil {return false}
     if lhs.gold != rhs.gold {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

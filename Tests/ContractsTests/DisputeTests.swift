@@ -1,4 +1,5 @@
 import Contracts
+import Cryptography
 import Ledger
 import TestSupport
 import Testing
@@ -14,8 +15,11 @@ struct DisputeTests {
 
     /// Thirty-two items of three readers with answers that follow a pattern; one organisation
     /// each has one reader, so the same three read everything.
-    private static func study() throws -> (Consortium, [AccountID]) {
+    private static func study(
+        _ change: (inout WireAgreement) -> Void = { _ in }
+    ) throws -> (Consortium, [AccountID]) {
         var agreement = drawnAgreement()
+        change(&agreement)
         agreement.annotation.waves = [3]
         agreement.annotation.goldOrganisation = ""
         agreement.annotation.goldWindow = 0
@@ -131,6 +135,110 @@ struct DisputeTests {
             moved = moved || consortium.held(reader) != before[index]
         }
         #expect(moved)
+    }
+
+    @Test("corrected sums are those of a period computed anew with the seniors' label")
+    func recomputed() throws {
+        var (consortium, readers) = try Self.study()
+        let items = try items(1...32)
+        try read(items, &consortium, readers)
+        var answers: [ItemID: [AccountID: Int]] = [:]
+        for item in items {
+            for answer in consortium.item(item)?.answers ?? [] {
+                let reader = try #require(AccountID(answer.annotator))
+                answers[item, default: [:]][reader] = Int(answer.grade) - 1
+            }
+        }
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
+        for (place, label) in [(0, UInt32(5)), (7, 1)] {
+            try consortium.applied([.dispute(items[place].text)], by: Self.east)
+            try consortium.answer(items[place], [label, label])
+        }
+        let anew = try payPeriod(
+            items: answers, classes: 5, ordinal: true, rulings: [items[0]: 4, items[7]: 0])
+        for reader in readers {
+            let own = try #require(pay(consortium, reader))
+            let expected = try #require(anew[reader])
+            #expect(own.joint == expected.rows.joint && own.points == expected.points)
+            #expect(own.rows == expected.n && UInt64(own.answers) == expected.answers)
+        }
+    }
+
+    @Test("the same of measurements, whose rows hang together")
+    func recomputedMeasurements() throws {
+        var (consortium, readers) = try Self.study { agreement in
+            agreement.annotation.answer = "measurement"
+            agreement.annotation.classes = 0
+            agreement.annotation.nearDistance = 0
+            agreement.annotation.maximumSpread = 0
+            agreement.annotation.absoluteTolerance = 500
+            agreement.training.positiveAbove = 1
+            agreement.training.negativeBelow = 2
+        }
+        let items = try items(1...32)
+        try consortium.draw(items, by: Self.east)
+        var answers: [ItemID: [AccountID: Int64]] = [:]
+        for (place, item) in items.enumerated() {
+            for (seat, reader) in readers.enumerated() {
+                answers[item, default: [:]][reader] = Int64(place * 370 + seat * (place % 4) * 60)
+            }
+        }
+        try measure(items, answers, &consortium)
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
+        let rule = consortium.agreement.annotation.measurementRule
+        let plain = try payPeriod(items: answers, rule: rule)
+        for reader in readers {
+            #expect(pay(consortium, reader)?.agreed == plain[reader]?.rows.agreed)
+        }
+        let rulings = [items[3]: Int64(9_000), items[31]: -4_000]
+        for (item, label) in rulings.sorted(by: { $0.key < $1.key }) {
+            try consortium.applied([.dispute(item.text)], by: Self.east)
+            let seniors = consortium.asked(item)
+            #expect(seniors.count == 2)
+            try measure(
+                [item], [item: Dictionary(uniqueKeysWithValues: seniors.map { ($0, label) })],
+                &consortium)
+            #expect(consortium.item(item)?.label(kind: .measurement) == .measurement(label))
+        }
+        let anew = try payPeriod(items: answers, rule: rule, rulings: rulings)
+        for reader in readers {
+            let own = try #require(pay(consortium, reader))
+            let expected = try #require(anew[reader])
+            #expect(own.agreed == expected.rows.agreed && own.chance == expected.rows.chance)
+            #expect(own.rows == expected.n && own.points == expected.points)
+        }
+    }
+
+    /// Readers commit to measurements in the next block and reveal in the one after it.
+    private func measure(
+        _ items: [ItemID], _ answers: [ItemID: [AccountID: Int64]], _ consortium: inout Consortium
+    ) throws {
+        let start = consortium.height.value + 1
+        let readers = Set(answers.values.flatMap(\.keys)).sorted()
+        for (at, isReveal) in [(start, false), (start + 1, true)] {
+            for reader in readers {
+                let transactions = try items.compactMap { item -> WireTransaction? in
+                    guard let value = answers[item]?[reader] else { return nil }
+                    let salt = try salt(of: reader, for: item, network: consortium.network)
+                    guard isReveal else {
+                        return .commit(
+                            item.text,
+                            answerCommitment(
+                                network: consortium.network, item: item, annotator: reader,
+                                answer: .measurement(value), salt: salt
+                            ).bytes)
+                    }
+                    var transaction = WireTransaction()
+                    transaction.answerReveal.item = item.text
+                    transaction.answerReveal.measurement = value
+                    transaction.answerReveal.salt = data(salt)
+                    return transaction
+                }
+                try consortium.applied(transactions, by: reader, at: at)
+            }
+        }
+        try consortium.applied(
+            items.map { .closeItem($0.text) }, by: Consortium.coordinator, at: start + 1)
     }
 
     @Test("money whose appeal window is over stays where it is")

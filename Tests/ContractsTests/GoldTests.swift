@@ -94,6 +94,28 @@ struct GoldTests {
         #expect(consortium.openPeriod().gold == 1)
     }
 
+    @Test("a period waits for its gold until a height, and no longer when another item opens")
+    func window() throws {
+        var consortium = try Consortium.drawn()
+        func due() -> [[UInt8]] {
+            consortium.state.entries(in: .due, prefix: [], limit: .max).map(\.key.key)
+                .filter { $0[8] == DueKind.period.rawValue }
+        }
+        try consortium.draw([itemID("east/1")], by: Self.east)
+        #expect(due().isEmpty)
+        try consortium.answer(itemID("east/1"), [3, 3, 3])
+        let until = consortium.height.value + 4
+        #expect(consortium.openPeriod().goldUntil == until)
+        #expect(due() == [dueKey(until + 1, .period, "1")])
+        try consortium.registerDrawn([itemID("east/2")], by: Self.east)
+        #expect(consortium.openPeriod().goldUntil == 0 && due().isEmpty)
+        try consortium.applied(
+            [.closeItem("east/2")], by: Consortium.coordinator, at: consortium.height.value + 7)
+        #expect(due() == [dueKey(consortium.height.value + 5, .period, "1")])
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
+        #expect(due().isEmpty && consortium.openPeriod().goldUntil == 0)
+    }
+
     @Test("an answer after a reveal is judged by gold and by nothing else")
     func lateAnswers() throws {
         var consortium = try Consortium.drawn()

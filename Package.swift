@@ -116,13 +116,16 @@ let package = Package(
                 "TestSupport", "Wire", argumentParser,
             ],
             path: "Simulations/Benchmarks/Ledger", swiftSettings: settings),
+        .target(
+            name: "SiteGames",
+            dependencies: [
+                "Contracts", "Cryptography", "Ledger", "Replay", "TestSupport", "Training", "Wire",
+            ],
+            path: "Simulations/Attacks/Games", swiftSettings: settings),
         .executableTarget(
             name: "attacks",
-            dependencies: [
-                "Commands", "Contracts", "Cryptography", "Ledger", "Replay", "TestSupport",
-                "Training", "Wire", argumentParser,
-            ],
-            path: "Simulations/Attacks", swiftSettings: settings),
+            dependencies: ["Commands", "Ledger", "SiteGames", "Wire", argumentParser],
+            path: "Simulations/Attacks/Tool", swiftSettings: settings),
         .executableTarget(
             name: "incentives",
             dependencies: [
@@ -177,6 +180,7 @@ let package = Package(
             ]),
         tests(of: "Simulator", ["tally", "Cryptography", "Processes"]),
         tests(of: "LungNodules"),
+        tests(of: "SiteGames", ["Commands", "Ledger", "Wire"]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

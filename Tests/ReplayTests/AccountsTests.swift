@@ -68,4 +68,24 @@ struct AccountsTests {
         let cut = Array(exported.effects.dropLast(1))
         #expect(try await !opinion(exported, effects: cut).proven)
     }
+
+    @Test("another policy moves what it says, and the agreed one nothing")
+    func policies() throws {
+        let home = try StudiedHome()
+        let store = try LedgerStore.reading(at: home.home.ledger)
+        var policy = store.genesis.agreement.rewards
+        let same = try whatIf(policy, on: store)
+        #expect(same.accounts.isEmpty && same.changedOutcomes == 0)
+        #expect(same.roles.allSatisfy { $0.difference == "0.000000" })
+        let moved = policy.patientsBasisPoints / 2
+        policy.patientsBasisPoints -= moved
+        policy.developersBasisPoints += moved
+        let other = try whatIf(policy, on: store)
+        let differences = Dictionary(
+            other.roles.map { ($0.name, $0.difference) }, uniquingKeysWith: { first, _ in first })
+        #expect(differences["developer"]?.hasPrefix("+") == true, "\(differences)")
+        #expect(differences["patient"]?.hasPrefix("-") == true, "\(differences)")
+        #expect(differences["reserve"] == "0.000000")
+        #expect(other.accounts.contains { $0.name == Consortium.developer.text })
+    }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Commands
 import Foundation
 import Ledger
-import TestSupport
+import SiteGames
 import Wire
 
 /// One attack, measured.

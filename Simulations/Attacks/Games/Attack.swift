@@ -1,13 +1,13 @@
 import Contracts
 import Cryptography
-import Ledger
+package import Ledger
 import Replay
 import TestSupport
 import Training
-import Wire
+package import Wire
 
 /// A way to earn without the work; west does it, in place of what it would honestly do.
-enum Attack: String, CaseIterable, Sendable {
+package enum Attack: String, CaseIterable, Sendable {
     case honest
     case zeroUpdate = "zero update"
     case smallNoise = "small noise"
@@ -20,7 +20,7 @@ enum Attack: String, CaseIterable, Sendable {
     case trainedOnReference = "trains on the reference set"
 
     /// What west does, in a sentence.
-    var sentence: String {
+    package var sentence: String {
         switch self {
         case .honest: "trains on its records"
         case .zeroUpdate: "sends zeros, and names its records"
@@ -37,17 +37,17 @@ enum Attack: String, CaseIterable, Sendable {
 }
 
 /// The lung-nodule study: who holds what.
-struct Study {
-    let agreement: WireAgreement
+package struct Study {
+    package let agreement: WireAgreement
     let trainer: any Trainer
     let plan: TrainingPlan
-    let records: [AccountID: [GameRecord]]
-    let reference: [AccountID: [GameRecord]]
+    package let records: [AccountID: [GameRecord]]
+    package let reference: [AccountID: [GameRecord]]
 
-    static let west = AccountID(.site, "west")
-    static let second = AccountID(.site, "west-2")
+    package static let west = AccountID(.site, "west")
+    package static let second = AccountID(.site, "west-2")
 
-    init(_ agreement: WireAgreement) throws {
+    package init(_ agreement: WireAgreement) throws {
         self.agreement = agreement
         let rule = agreement.training
         guard let trainer = Replay.trainer(of: rule) else {
@@ -93,7 +93,8 @@ struct Study {
     }
 
     /// All records dealt out to so many honest sites in turn, and the reference records to the first.
-    func dealt(to count: Int) -> (entities: [Entity], reference: [AccountID: [GameRecord]]) {
+    package func dealt(to count: Int) -> (entities: [Entity], reference: [AccountID: [GameRecord]])
+    {
         let sites = (0..<count).map { AccountID(.site, "s\(1_000 + $0)") }
         let all = records.sorted { $0.key < $1.key }.flatMap(\.value)
         let entities = sites.enumerated().map { place, site in
@@ -105,13 +106,13 @@ struct Study {
     }
 
     /// The accounts whose money is the attacker's.
-    func attackers(_ attack: Attack) -> [String] {
+    package func attackers(_ attack: Attack) -> [String] {
         attack == .duplicatedSite || attack == .splitSite
             ? [Self.west.text, Self.second.text] : [Self.west.text]
     }
 
     /// Accounts of patients who are only invented; their custodian holds the keys.
-    var inventedPatients: [String] {
+    package var inventedPatients: [String] {
         invented.map { patientAccount($0.patient).text }
     }
 
@@ -128,7 +129,7 @@ struct Study {
     }
 
     /// The consortium with west doing what the attack says.
-    func entities(_ attack: Attack) -> [Entity] {
+    package func entities(_ attack: Attack) -> [Entity] {
         let own = records[Self.west] ?? []
         let others = records.filter { $0.key != Self.west }.map { honest($0.key, $0.value) }
         return others + west(attack, own)

@@ -1,14 +1,14 @@
 import Contracts
 import Cryptography
 import Foundation
-import Ledger
+package import Ledger
 import Replay
 import TestSupport
 import Training
-import Wire
+package import Wire
 
 /// A record as a site has it, and as the chain knows it.
-struct GameRecord: Sendable {
+package struct GameRecord: Sendable {
     let item: ItemID
     let patient: [UInt8]
     let features: [Float]
@@ -20,7 +20,7 @@ struct GameRecord: Sendable {
 }
 
 /// A legal entity in the game: what it holds, what it says it trained on, and what it sends.
-struct Entity: Sendable {
+package struct Entity: Sendable {
     let site: AccountID
     var records: [GameRecord]
     /// What its manifest names; else its records.
@@ -32,29 +32,29 @@ struct Entity: Sendable {
 }
 
 /// What a game came to.
-struct GameResult {
+package struct GameResult {
     /// Microtokens by account.
-    var paid: [String: UInt64] = [:]
+    package internal(set) var paid: [String: UInt64] = [:]
     /// Of the last round.
-    var values = WireRoundValues()
+    package internal(set) var values = WireRoundValues()
     /// The first reason of a refusal, by site.
-    var refusals: [String: String] = [:]
+    package internal(set) var refusals: [String: String] = [:]
 
     /// Area under the curve of the last model.
-    var auc: Double { Double(values.utility) / Double(max(1, values.utilityMaximum)) }
+    package var auc: Double { Double(values.utility) / Double(max(1, values.utilityMaximum)) }
 
-    func earned(_ accounts: [String]) -> TokenAmount {
+    package func earned(_ accounts: [String]) -> TokenAmount {
         TokenAmount(microtokens: accounts.reduce(0) { $0 + (paid[$1] ?? 0) })
     }
 }
 
 /// A step of the game that the contracts refused: a fault of the game.
-struct GameFault: Error, CustomStringConvertible {
-    let description: String
+package struct GameFault: Error, CustomStringConvertible {
+    package let description: String
 }
 
 /// A whole run by the real contracts and the real check of each round, without network and keys.
-struct Game {
+package struct Game {
     let agreement: WireAgreement
     let entities: [Entity]
     private let terms: TermHistory
@@ -72,7 +72,7 @@ struct Game {
     ///   - entities: the sites; one of them may hold the reference records.
     ///   - reference: registered for evaluation, offered by their own sites.
     /// - Throws: ``GameFault``, or what makes the agreement no founding document.
-    init(
+    package init(
         _ agreement: WireAgreement, entities: [Entity], reference: [AccountID: [GameRecord]]
     ) throws {
         self.agreement = agreement
@@ -192,7 +192,7 @@ struct Game {
     }
 
     /// Plays all rounds.
-    mutating func play(rounds: UInt32) throws -> GameResult {
+    package mutating func play(rounds: UInt32) throws -> GameResult {
         let reference = try assembled().set
         for round in 1...rounds {
             height += 1

@@ -194,7 +194,7 @@ class Books:
         return []
 
     def of_round_close(self, body, signer, postings, height, place):
-        values = strictly("RoundValues", body.values, "round's values")
+        values = strictly("RoundValues", body.values["values"], "round's values")
         rewards, pool = self.rewards, f"pool/{body.run}.{body.round}"
         left = list(postings)
 

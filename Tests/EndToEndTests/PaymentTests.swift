@@ -182,16 +182,15 @@ extension EndToEnd {
 
                 let policy = try deployment.file(
                     "policy.yaml",
-                    Study.agreement.replacing(
-                        "patients: 4000, annotators: 3000", with: "patients: 3000, annotators: 4000"
-                    ))
+                    Study.agreement.replacing("patients: 4000", with: "patients: 3000")
+                        .replacing("developers: 1500}", with: "developers: 2500}"))
                 let whatIf = try await deployment.report(
                     WhatIf.self, "policy", "what-if", policy, in: "north")
                 #expect(whatIf.changedOutcomes == 0)
                 let gains = Dictionary(
                     whatIf.roles.map { ($0.name, $0.difference) },
                     uniquingKeysWith: { first, _ in first })
-                #expect(gains["annotator"]?.hasPrefix("+") == true)
+                #expect(gains["developer"]?.hasPrefix("+") == true)
                 #expect(gains["patient"]?.hasPrefix("-") == true)
                 let bad = try deployment.file(
                     "bad.yaml", Study.agreement.replacing("patients: 4000", with: "patients: 4001"))

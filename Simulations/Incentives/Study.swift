@@ -61,6 +61,10 @@ struct Study {
     private static func agreement(_ world: World) -> WireAgreement {
         var agreement = drawnAgreement("class")
         agreement.annotation.classes = UInt32(world.prior.count)
+        agreement.annotation.nearShareNumerator = 0
+        agreement.annotation.nearShareDenominator = 0
+        agreement.annotation.nearDistance = 0
+        agreement.annotation.maximumSpread = 0
         agreement.annotation.posteriorPermille = 950
         agreement.annotation.minimumVotes = 2
         agreement.annotation.periodItems = 1_000_000

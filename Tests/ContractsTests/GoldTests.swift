@@ -75,6 +75,8 @@ struct GoldTests {
         var consortium = try Consortium.drawn(agreement)
         let items = try (1...3).map { try itemID("east/\($0)") }
         try consortium.draw([items[0]], by: Self.east)
+        #expect(consortium.asked(items[0]).allSatisfy { $0.name.hasPrefix("west") })
+        try consortium.answer(items[0], [3, 3, 3])
         let early = consortium.gold([items[0]: 4, items[1]: 4, items[2]: 4])
         let salt = early.salt
         let commitment = goldCommitment(
@@ -86,7 +88,6 @@ struct GoldTests {
         for item in items {
             #expect(consortium.asked(item).allSatisfy { $0.name.hasPrefix("west") })
         }
-        try consortium.answer(items[0], [3, 3, 3])
         try consortium.answer(items[1], [3, 3, 3])
         try consortium.applied(
             [.revealGold(commitment, early.answers, salt: salt)], by: Consortium.north)

@@ -142,8 +142,8 @@ let package = Package(
         tests(
             of: "Replay",
             [
-                "Contracts", "Cryptography", "Federation", "Ledger", "Node", "Storage", "Training",
-                "Wire", grdb, logging,
+                "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Node", "Storage",
+                "Training", "Wire", grdb, logging,
             ]),
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),

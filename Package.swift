@@ -165,7 +165,11 @@ let package = Package(
         tests(
             of: "Replay",
             [
+<<<<<<< HEAD
                 "Contracts", "Cryptography", "Ledger", "Node", "SecondOpinion", "Storage",
+=======
+                "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Node", "Storage",
+>>>>>>> wt-receipts-joining
                 "Training", "Wire", grdb, logging,
             ]),
         tests(

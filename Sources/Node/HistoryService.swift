@@ -17,7 +17,7 @@ import Wire
 /// that its key gave before.
 struct HistoryService: Service {
     private static let poll = Duration.milliseconds(500)
-    private static let patience = Duration.seconds(10)
+    private static let patience = Duration.seconds(4)
     /// Before a history is fetched again that did not execute.
     private static let retry = Duration.seconds(30)
 

@@ -1,25 +1,27 @@
 import Contracts
-import Cryptography
-import Ledger
-import Storage
-import Wire
+package import Cryptography
+package import Ledger
+package import Storage
+package import Wire
 
 /// Hands out the state at the newest settled checkpoint, and settled blocks, to other nodes.
 ///
 /// A queue and a connection of its own: a transfer must not hold up the voter.
-actor SnapshotDesk {
+package actor SnapshotDesk {
     private let executor = QueueExecutor(label: "tally.snapshots")
     private let store: LedgerStore
     /// The checkpoint that was last offered, and the roots of its buckets.
     private var offered: (height: Height, offer: WireSnapshotResponse, roots: [Digest])?
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
+    }
 
     /// - Parameter store: opened for reading.
-    init(_ store: LedgerStore) { self.store = store }
+    package init(_ store: LedgerStore) { self.store = store }
 
     /// The newest checkpoint with the proof that it is settled; empty while there is none.
-    func offer() throws -> WireSnapshotResponse {
+    package func offer() throws -> WireSnapshotResponse {
         guard try store.snapshot() == nil, let newest = try store.newestCheckpoint() else {
             return WireSnapshotResponse()
         }
@@ -41,7 +43,7 @@ actor SnapshotDesk {
         return offer
     }
 
-    func bucketRoots(_ request: WireBucketRootsRequest) -> WireBucketRootsResponse {
+    package func bucketRoots(_ request: WireBucketRootsRequest) -> WireBucketRootsResponse {
         var response = WireBucketRootsResponse()
         let first = Int(request.first)
         guard let offered, offered.height.value == request.height,
@@ -52,12 +54,12 @@ actor SnapshotDesk {
         return response
     }
 
-    func stateChunk(_ request: WireStateChunkRequest) throws -> WireStateChunk {
+    package func stateChunk(_ request: WireStateChunkRequest) throws -> WireStateChunk {
         try store.stateChunk(at: Height(request.height), from: Int(request.first))
             ?? WireStateChunk()
     }
 
-    func history(downFrom height: Height, hash: Digest) throws -> WireHistoryResponse {
+    package func history(downFrom height: Height, hash: Digest) throws -> WireHistoryResponse {
         var response = WireHistoryResponse()
         response.blocks = try store.blocks(downFrom: height, hash: hash).map { data($0.bytes) }
         return response

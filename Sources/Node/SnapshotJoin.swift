@@ -1,17 +1,17 @@
 import Contracts
 import Cryptography
 import Foundation
-import Ledger
-import Logging
-import Messaging
+package import Ledger
+package import Logging
+package import Messaging
 import Storage
 import Wire
 
 /// A peer's snapshot is not that of a settled checkpoint; nothing of it was kept.
-struct SnapshotRefusal: Error, CustomStringConvertible {
-    let reason: String
+package struct SnapshotRefusal: Error, CustomStringConvertible {
+    package let reason: String
 
-    var description: String { "its snapshot is refused: \(reason)" }
+    package var description: String { "its snapshot is refused: \(reason)" }
 }
 
 /// The ledger file is to be exchanged for one that was made beside it; the node starts anew.
@@ -27,7 +27,7 @@ enum LedgerSwap: Error {
 /// Nothing of it is believed: the checkpoint is proven from genesis, the roots of the buckets come
 /// to its state root, every bucket to its root, and at last the file's own tables to the state root.
 /// What was checked stays through a crash and a change of peers.
-actor SnapshotJoin {
+package actor SnapshotJoin {
     /// For an offer, which a node may have to compute first; it is there when asked for again.
     private static let offerPatience = Duration.seconds(3)
     /// For any other answer.
@@ -40,9 +40,11 @@ actor SnapshotJoin {
     /// Whose snapshot was refused; they are not asked again.
     private var refused: Set<AccountID> = []
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
+    }
 
-    init(home: Home, genesis: Genesis, logger: Logger) {
+    package init(home: Home, genesis: Genesis, logger: Logger) {
         self.home = home
         self.genesis = genesis
         self.logger = logger
@@ -53,7 +55,7 @@ actor SnapshotJoin {
     /// - Returns: whether a whole snapshot is here now.
     /// - Throws: ``SnapshotRefusal`` once for a peer whose snapshot is not proven, or what came in
     ///   between; then the next peer goes on where this one stopped.
-    func fetch(from account: AccountID, _ client: RequestClient) async throws -> Bool {
+    package func fetch(from account: AccountID, _ client: RequestClient) async throws -> Bool {
         guard !refused.contains(account) else { return false }
         do {
             return try await fetch(from: client)
@@ -168,7 +170,7 @@ func swapSnapshotIn(_ home: Home) throws {
 
 extension Home {
     /// A ledger that is being filled with a snapshot.
-    var joining: String { ledger + ".joining" }
+    package var joining: String { ledger + ".joining" }
 
     /// Deletes an SQLite file with its log.
     func removeDatabase(_ path: String) throws {

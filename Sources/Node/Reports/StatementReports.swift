@@ -60,6 +60,7 @@ extension Reporter {
     ) throws -> StatementReport {
         try read(isStrict: false) { view in
             try view.requireKnown(account)
+            guard try store.snapshot() == nil else { throw ReportError.partial(.statement) }
             let postings = try store.postings(of: account).filter { $0.height <= view.tip.height }
             return try view.statement(of: account, postings, from: from ?? 0, to: to)
         }

@@ -165,12 +165,8 @@ let package = Package(
         tests(
             of: "Replay",
             [
-<<<<<<< HEAD
-                "Contracts", "Cryptography", "Ledger", "Node", "SecondOpinion", "Storage",
-=======
-                "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Node", "Storage",
->>>>>>> wt-receipts-joining
-                "Training", "Wire", grdb, logging,
+                "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Node",
+                "SecondOpinion", "Storage", "Training", "Wire", grdb, logging,
             ]),
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),

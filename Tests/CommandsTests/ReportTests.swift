@@ -75,7 +75,7 @@ struct ReportTests {
         (
             .supply, [],
             """
-            accounts accounts.account accounts.available accounts.balance accounts.pending \
+            accounts accounts.account accounts.balance accounts.pending \
             balanced founded held issued redeemed revenue sections sections.accounts \
             sections.balance sections.kind settledHeight unclaimed
             """

@@ -25,9 +25,9 @@ extension Tally {
 }
 
 private func document(of report: SupplyReport) -> Document {
-    var accounts = DocumentTable("accounts", "account", "balance", "available", "pending")
+    var accounts = DocumentTable("accounts", "account", "balance", "pending")
     for account in report.accounts {
-        accounts.add(account.account, account.balance, account.available, account.pending)
+        accounts.add(account.account, account.balance, account.pending)
     }
     var sections = DocumentTable("by kind", "kind", "accounts", "balance")
     for section in report.sections {

@@ -35,7 +35,7 @@ package struct BalanceReport: Codable, Sendable {
 package struct AccountBalance: Codable, Sendable {
     package let account: String
     package let balance: String
-    package let available: String
+    /// Of the balance: what cannot be used yet.
     package let pending: String
 }
 
@@ -96,11 +96,11 @@ extension Reporter {
                 if let account, account.role == .patient, view.state.member(account) == nil {
                     unclaimed = try unclaimed.adding(amount)
                 }
-                let (available, pending) = view.parts(of: state)
+                let pending = view.parts(of: state).pending
                 accounts.append(
                     AccountBalance(
                         account: name, balance: amount.description,
-                        available: available.description, pending: pending.description))
+                        pending: pending.description))
             }
             let supply = view.state.value(WireSupplyState.self, .supply, []) ?? WireSupplyState()
             func text(_ microtokens: UInt64) -> String {

@@ -14,9 +14,9 @@ struct Incentives: ParsableCommand {
             Every repetition is one period of `annotation/1`, `score/1` and `pay/1` and one round \
             of `split/1`, with fee, stake and penalty.
 
-            `pay` is what a deviating reader has earned, less what its stake lost, over what an \
-            honest reader of 85 % earned beside it: mean and standard deviation over the \
-            repetitions. In the row `honest` it is that of 75 and of 95 %. `right` is the share of \
+            `pay` is what a deviating reader has earned, less what its stake lost, in units of what an \
+            honest reader of 85 % earned beside it on average: mean and standard deviation over \
+            the repetitions. In the row `honest` it is that of 75 and of 95 %. `right` is the share of \
             approved items with the true label.
 
             Example: incentives --repetitions 100
@@ -63,17 +63,22 @@ struct Incentives: ParsableCommand {
         let right = outcomes.reduce(0) { $0 + $1.right }
         let items = outcomes.reduce(0) { $0 + $1.items }
         for (name, group) in groups {
-            let ratios = outcomes.map { mean($0, group) / max(mean($0, peers), 1) }
-            let average = ratios.reduce(0, +) / Double(ratios.count)
+            let unit = max(average(outcomes.map { mean($0, peers) }), 1)
+            let pay = outcomes.map { mean($0, group) / unit }
             let variance =
-                ratios.reduce(0) { $0 + ($1 - average) * ($1 - average) }
-                / Double(max(ratios.count - 1, 1))
+                pay.reduce(0) { $0 + ($1 - average(pay)) * ($1 - average(pay)) }
+                / Double(max(pay.count - 1, 1))
             print(
                 padded(world.rawValue, 7) + padded("\(gold) %", 6) + padded(name, 34)
-                    + padded(String(format: "%6.2f ± %.2f", average, variance.squareRoot()), 16)
+                    + padded(
+                        String(format: "%6.2f ± %.2f", average(pay), variance.squareRoot()), 16)
                     + padded(String(format: "%.3f", Double(right) / Double(max(approved, 1))), 8)
                     + String(format: "%.3f", Double(approved) / Double(items)))
         }
+    }
+
+    private func average(_ values: [Double]) -> Double {
+        values.reduce(0, +) / Double(max(values.count, 1))
     }
 
     private func mean(_ outcome: Outcome, _ readers: [Int]) -> Double {

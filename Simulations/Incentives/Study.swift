@@ -65,6 +65,8 @@ struct Study {
         agreement.annotation.nearShareDenominator = 0
         agreement.annotation.nearDistance = 0
         agreement.annotation.maximumSpread = 0
+        agreement.training.positiveAbove = 1
+        agreement.training.negativeBelow = 2
         agreement.annotation.posteriorPermille = 950
         agreement.annotation.minimumVotes = 2
         agreement.annotation.periodItems = 1_000_000
@@ -98,7 +100,15 @@ struct Study {
         }
         var open = items
         while !open.isEmpty {
-            try read(open)
+            // Who has committed and not revealed holds an item up until its windows are over.
+            let readable = open.filter { consortium.item($0)?.presentAnswers.isEmpty ?? true }
+            if readable.isEmpty {
+                let rule = consortium.agreement.annotation
+                let windows = UInt64(rule.commitWindow) + UInt64(rule.revealWindow)
+                try close(open, at: consortium.height.value + windows + 2)
+            } else {
+                try read(readable)
+            }
             open = open.filter { consortium.item($0)?.outcome == .open }
         }
         try close(gold)
@@ -130,7 +140,7 @@ struct Study {
 
     // MARK: Reading
 
-    /// One wave of all items that are open: commitments, reveals, and what closes.
+    /// One wave of items: commitments, reveals, and what closes at once.
     private mutating func read(_ open: [ItemID]) throws {
         let network = consortium.network
         var commits: [AccountID: [WireTransaction]] = [:]
@@ -168,15 +178,13 @@ struct Study {
         for (reader, own) in reveals.sorted(by: { $0.key < $1.key }) {
             try consortium.applied(own, by: reader, at: start + 1)
         }
-        let rule = consortium.agreement.annotation
-        let over = start + UInt64(rule.commitWindow) + UInt64(rule.revealWindow) + 2
-        // What awaits nobody closes at once; the rest when its windows are over.
-        var closing = open
-        for height in [start + 1, over] where !closing.isEmpty {
-            let effects = try consortium.apply(
-                closing.map { .closeItem($0.text) }, by: Consortium.coordinator, at: height)
-            closing = zip(closing, effects).filter { $0.1.outcome != 0 }.map(\.0)
-        }
+        try close(open, at: start + 1)
+    }
+
+    /// Closes the items that can be closed.
+    private mutating func close(_ open: [ItemID], at height: UInt64) throws {
+        try consortium.apply(
+            open.map { .closeItem($0.text) }, by: Consortium.coordinator, at: height)
     }
 
     private func strategy(of reader: AccountID) -> Strategy {

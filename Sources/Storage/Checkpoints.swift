@@ -18,22 +18,29 @@ extension LedgerStore {
     private static let answerBuckets = 1 << 12
 
     /// Takes note of what blocks change, while a checkpoint is held, and of new checkpoints.
+    ///
+    /// Of a value that changes again before the next checkpoint nothing more is kept: nobody asks
+    /// for the state between two of them.
     static func writeCheckpoints(_ settled: [ExecutedBlock], in db: Database) throws {
-        let keep = try db.cachedStatement(sql: "INSERT INTO undo VALUES (?, ?, ?, ?, ?)")
+        let isFirst = """
+            WHERE NOT EXISTS (SELECT 1 FROM undo
+            WHERE bucket = ?1 AND kind = ?2 AND key = ?3 AND height > ?5)
+            """
+        let keep = try db.cachedStatement(
+            sql: "INSERT INTO undo SELECT ?1, ?2, ?3, ?4, ?6 \(isFirst)")
         let keepStored = try db.cachedStatement(
             sql: """
-                INSERT INTO undo VALUES (?1, ?2, ?3, ?4,
-                (SELECT value FROM state WHERE kind = ?2 AND key = ?3))
+                INSERT INTO undo SELECT ?1, ?2, ?3, ?4,
+                (SELECT value FROM state WHERE kind = ?2 AND key = ?3) \(isFirst)
                 """)
-        var holds =
-            try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM checkpoints)") ?? false
+        var newest = try Int64.fetchOne(db, sql: "SELECT max(height) FROM checkpoints")
         var isNew = false
         var written = StateChanges()
         for block in settled {
-            let height = block.tip.height.value
-            for key in holds ? block.execution.changes.keys.sorted() : [] {
-                let place: [any DatabaseValueConvertible] = [
-                    Int(key.bucket), Int(key.table.rawValue), Data(key.key), height,
+            let height = Int64(clamping: block.tip.height.value)
+            for key in newest == nil ? [] : block.execution.changes.keys.sorted() {
+                let place: [(any DatabaseValueConvertible)?] = [
+                    Int(key.bucket), Int(key.table.rawValue), Data(key.key), height, newest,
                 ]
                 if let value = written[key] {
                     try keep.execute(
@@ -46,7 +53,7 @@ extension LedgerStore {
             guard block.execution.isCheckpoint else { continue }
             try db.cachedStatement(sql: "INSERT INTO checkpoints VALUES (?, ?)").execute(
                 arguments: [height, Data(block.tip.log.peaks.flatMap(\.bytes))])
-            (holds, isNew) = (true, true)
+            (newest, isNew) = (height, true)
         }
         guard isNew else { return }
         try db.execute(

@@ -181,19 +181,82 @@ package struct LedgerRows {
     /// What is wrong with the values kept of the state at the checkpoints that are handed out.
     package func checkpointFaults() -> [TableFault] {
         do {
-            return try Int64.fetchAll(db, sql: "SELECT height FROM checkpoints").compactMap {
-                let height = Height(UInt64(clamping: $0))
-                let header = try Row.fetchOne(
-                    db, sql: "SELECT header FROM blocks WHERE height = ?", arguments: [$0]
-                ).flatMap { StoredValue($0[0] as DatabaseValue).bytes }
-                let stated = header.flatMap { try? WireBlockHeader(strictly: $0) }?.stateRoot
-                let root = try db.bucketRoots(at: height).map { BucketRoots.stateRoot(of: $0) }
-                guard let root, stated != data(root.bytes) else { return nil }
-                return TableFault(
-                    place: "table undo",
-                    reason: "with it, the state at checkpoint \(height) has another root")
-            }
+            let rows = try Row.fetchAll(db, sql: "SELECT height, logPeaks FROM checkpoints")
+            return try missingCheckpoint() + misplacedUndo()
+                + rows.compactMap { try fault(ofCheckpoint: $0) }
         } catch { return [TableFault(place: "table undo", reason: "\(error)")] }
+    }
+
+    private func fault(ofCheckpoint row: Row) throws -> TableFault? {
+        let (height, peaks): (Int64, Data) = (row["height"], row["logPeaks"])
+        let bytes = try Row.fetchOne(
+            db, sql: "SELECT header FROM blocks WHERE height = ?", arguments: [height]
+        ).flatMap { StoredValue($0[0] as DatabaseValue).bytes }
+        guard let header = bytes.flatMap({ try? WireBlockHeader(strictly: $0) }),
+            header.stateRoot != data(Digest.zero.bytes)
+        else {
+            return TableFault(
+                place: "table checkpoints", reason: "block \(height) is no checkpoint")
+        }
+        guard let log = MerkleFrontier(size: header.logSize, peaks: [UInt8](peaks)),
+            header.logRoot == data(log.root.bytes)
+        else {
+            return TableFault(
+                place: "table checkpoints",
+                reason: "the peaks at checkpoint \(height) are not those of its log")
+        }
+        let roots = try db.bucketRoots(at: Height(UInt64(clamping: height)))
+        guard let root = roots.map({ BucketRoots.stateRoot(of: $0) }),
+            header.stateRoot != data(root.bytes)
+        else { return nil }
+        return TableFault(
+            place: "table undo",
+            reason: "with it, the state at checkpoint \(height) has another root")
+    }
+
+    /// The newest checkpoint is always held, once any is.
+    private func missingCheckpoint() throws -> [TableFault] {
+        guard let held = try Int64.fetchOne(db, sql: "SELECT max(height) FROM checkpoints") else {
+            return []
+        }
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT height, header FROM blocks WHERE height > ?", arguments: [held])
+        while let row = try rows.next() {
+            guard let bytes = StoredValue(row["header"] as DatabaseValue).bytes,
+                let header = try? WireBlockHeader(strictly: bytes),
+                header.stateRoot != data(Digest.zero.bytes)
+            else { continue }
+            let height: Int64 = row["height"]
+            return [TableFault(place: "table checkpoints", reason: "block \(height) is missing")]
+        }
+        return []
+    }
+
+    /// Kept values in another bucket than their key's, or of no block after a checkpoint.
+    private func misplacedUndo() throws -> [TableFault] {
+        let settled = try Int64.fetchOne(db, sql: "SELECT max(height) FROM blocks") ?? 0
+        let oldest = try Int64.fetchOne(db, sql: "SELECT min(height) FROM checkpoints")
+        let rows = try Row.fetchCursor(db, sql: "SELECT bucket, kind, key, height FROM undo")
+        while let row = try rows.next() {
+            let (bucket, kind): (Int64, Int64) = (row["bucket"], row["kind"])
+            let (key, height): (Data, Int64) = (row["key"], row["height"])
+            let table = UInt8(exactly: kind).flatMap { StateTable(rawValue: $0) }
+            let place = table.map { Int64(StateKey($0, [UInt8](key)).bucket) }
+            if place != bucket || height > settled {
+                return [
+                    TableFault(
+                        place: "table undo", reason: "a value of height \(height) is misplaced")
+                ]
+            }
+            if height <= oldest ?? .max {
+                return [
+                    TableFault(
+                        place: "table undo",
+                        reason: "a value of height \(height) is of none of the checkpoints")
+                ]
+            }
+        }
+        return []
     }
 
     /// Compares tables, indexes, triggers and migrations with those of a file made just now.

@@ -55,10 +55,12 @@ import TestSupport
     func everyColumn() throws {
         let columns = try Self.columns()
         #expect(Set(columns.map(\.table)).count == LedgerTable.allCases.count + 1)
-        #expect(columns.count == 67)
+        #expect(columns.count == 82)
         var random = SplitMix64(seed: 7)
+        let empty = Set(Self.partialTables.map(\.rawValue))
         // Where an envelope waits in the queue no promise depends on.
-        for column in columns where column.testDescription != "accepted.id" {
+        for column in columns
+        where column.testDescription != "accepted.id" && !empty.contains(column.table) {
             for _ in 0..<2 { try change(column, &random) }
         }
     }
@@ -128,8 +130,9 @@ import TestSupport
 
     @Test("a byte flipped anywhere in the file is named, or changes no answer")
     func sampledOffsets() throws {
-        // Much of the file is rows; most flips must be seen.
-        #expect(try flips(200, .closed, "", within: { 0..<$0.count }) > 100)
+        // Much of the file is rows; the rest is pages that are empty, or were given up with the
+        // values kept of older checkpoints.
+        #expect(try flips(200, .closed, "", within: { 0..<$0.count }) > 60)
     }
 
     @Test("a byte flipped in a log that a killed worker left is named, or changes no answer")
@@ -193,7 +196,12 @@ import TestSupport
         #expect(throws: StorageError.missing(path: home.home.ledger)) { try home.verified() }
     }
 
-    @Test("a deleted row is named by its table", arguments: LedgerTable.allCases)
+    /// Tables that have rows while the history is not whole, and then alone.
+    private static let partialTables: Set<LedgerTable> = [.snapshot, .history]
+
+    @Test(
+        "a deleted row is named by its table",
+        arguments: LedgerTable.allCases.filter { !partialTables.contains($0) })
     func deleted(table: LedgerTable) throws {
         var random = SplitMix64(seed: 3)
         let home = try StudiedHome()

@@ -29,7 +29,16 @@ package struct RawSocket: @unchecked Sendable {
         self.name = name
     }
 
-    package func close() { zmq_close(handle) }
+    package func close() {
+        stopMonitor()
+        zmq_close(handle)
+    }
+
+    /// Ends the reports of `monitor(_:)`; call it before the socket that hears them is closed.
+    ///
+    /// libzmq closes a socket in its own time and reports from its I/O thread meanwhile. With nobody
+    /// to hear it, that thread would wait for ever, and every connection of the process with it.
+    func stopMonitor() { zmq_socket_monitor(handle, nil, 0) }
 
     package func set(_ option: Int32, _ value: Int32) throws {
         var value = value

@@ -84,6 +84,7 @@ package actor RequestClient {
             do {
                 try socket.connect(endpoint)
             } catch {
+                socket.stopMonitor()
                 monitor.close()
                 throw error
             }

@@ -237,8 +237,9 @@ final class SocketThread: SerialExecutor, @unchecked Sendable {
     private func finish() {
         for watch in watches.values {
             watch.callbacks?.ending()
-            watch.socket.close()
+            watch.socket.stopMonitor()
         }
+        for watch in watches.values { watch.socket.close() }
         watches = [:]
         while zmq_ctx_term(context.pointer) != 0 && zmq_errno() == EINTR {}
         let (work, waiters) = shared.withLock { shared in

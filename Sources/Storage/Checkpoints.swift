@@ -19,8 +19,8 @@ extension LedgerStore {
 
     /// Takes note of what blocks change, while a checkpoint is held, and of new checkpoints.
     ///
-    /// Of a value that changes again before the next checkpoint nothing more is kept: nobody asks
-    /// for the state between two of them.
+    /// Of a value that changes again before the next checkpoint nothing more is kept, for nobody
+    /// asks for the state between two of them; nor of one that is written as it was.
     static func writeCheckpoints(_ settled: [ExecutedBlock], in db: Database) throws {
         let isFirst = """
             WHERE NOT EXISTS (SELECT 1 FROM undo
@@ -32,21 +32,25 @@ extension LedgerStore {
             sql: """
                 INSERT INTO undo SELECT ?1, ?2, ?3, ?4,
                 (SELECT value FROM state WHERE kind = ?2 AND key = ?3) \(isFirst)
+                AND (SELECT value FROM state WHERE kind = ?2 AND key = ?3) IS NOT ?6
                 """)
         var newest = try Int64.fetchOne(db, sql: "SELECT max(height) FROM checkpoints")
         var isNew = false
         var written = StateChanges()
         for block in settled {
             let height = Int64(clamping: block.tip.height.value)
-            for key in newest == nil ? [] : block.execution.changes.keys.sorted() {
+            let changes = newest == nil ? [:] : block.execution.changes
+            for (key, next) in changes.sorted(by: { $0.key < $1.key }) {
                 let place: [(any DatabaseValueConvertible)?] = [
                     Int(key.bucket), Int(key.table.rawValue), Data(key.key), height, newest,
                 ]
                 if let value = written[key] {
+                    guard value != next else { continue }
                     try keep.execute(
                         arguments: StatementArguments(place + [value.map { Data($0) }]))
                 } else {
-                    try keepStored.execute(arguments: StatementArguments(place))
+                    try keepStored.execute(
+                        arguments: StatementArguments(place + [next.map { Data($0) }]))
                 }
             }
             written.merge(block.execution.changes) { _, last in last }

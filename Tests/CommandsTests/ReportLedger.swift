@@ -1,4 +1,3 @@
-import Contracts
 import Cryptography
 import Foundation
 import Ledger
@@ -6,70 +5,30 @@ import Storage
 import TestSupport
 import Wire
 
-/// A node's ledger file that grows block by block, without any node: for reading reports from.
-///
-/// Keys and times are the same in every test, so that reports are, too.
+/// The ledger of a study of site north's items, for reading reports from.
 final class ReportLedger {
     static let north = Consortium.north
     static let readers = Consortium.readers(of: Consortium.north)
 
     let folder: URL
-    let store: LedgerStore
-    private(set) var consortium: Consortium
-    private var tip: Tip
+    private var ledger: SettledLedger
+
+    var store: LedgerStore { ledger.store }
+    var consortium: Consortium { ledger.consortium }
 
     init(_ agreement: WireAgreement = testAgreement()) throws {
-        consortium = try Consortium(agreement, enrolling: false)
         folder = FileManager.default.temporaryDirectory
             .appending(path: "tally-reports-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        store = try LedgerStore.create(
-            at: folder.appending(path: "ledger.sqlite").path, genesis: consortium.genesis)
-        tip = Tip(genesis: consortium.genesis)
+        ledger = try SettledLedger(
+            at: folder.appending(path: "ledger.sqlite").path,
+            of: Consortium(agreement, enrolling: false))
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
-    /// A block that a contract refused a transaction of.
-    struct Refused: Error { let outcomes: [UInt32] }
-
-    /// Executes one envelope a signer, and keeps the block as settled.
-    ///
-    /// - Throws: ``Refused`` unless all was applied.
     func block(_ parts: [(by: AccountID, [WireTransaction])] = []) throws {
-        var log = tip.log
-        let envelopes = try parts.map { try consortium.envelope($0.1, by: $0.by) }
-        for envelope in envelopes {
-            for index in envelope.transactions.indices { log.append(envelope.logLeaf(index)) }
-        }
-        let execution = try consortium.execute(envelopes)
-        let outcomes = execution.effects.map(\.outcome)
-        guard outcomes.allSatisfy({ $0 == 0 }) else { throw Refused(outcomes: outcomes) }
-        let coordinator = Consortium.coordinator
-        let key = try signingKey(of: coordinator)
-        let header = BlockHeader(
-            slot: Slot(term: .first, height: consortium.height), previous: tip.hash,
-            timeMilliseconds: tip.timeMilliseconds + 2_000, proposer: coordinator,
-            transactionCount: UInt32(execution.effects.count), logSize: log.size,
-            logRoot: log.root, effectsRoot: execution.effectsRoot, stateRoot: .zero,
-            voters: consortium.genesis.voters.hash(network: consortium.network),
-            parentCertificate: .zero, opening: nil)
-        let block = try Block(
-            header: header, envelopes: envelopes, parentCertificate: nil,
-            network: consortium.network, key: key)
-        var terms = tip.terms
-        terms.advance(to: terms.newest, isFirst: tip.slot == .genesis)
-        tip = Tip(
-            slot: block.slot, hash: block.hash, timeMilliseconds: header.timeMilliseconds,
-            log: log, terms: terms)
-        let executed = ExecutedBlock(block: block, execution: execution, tip: tip)
-        let vote = try Vote(
-            voter: coordinator, slot: block.slot, block: block.hash,
-            network: consortium.network, key: key)
-        try store.commit(
-            Commitment(
-                block: executed, votes: [vote], journal: Journal(term: .first),
-                settled: [executed], dropped: [], rehashed: [:], tree: StateTree()))
+        try ledger.append(parts)
     }
 
     static func item(_ number: Int) -> String { "north/n\(number)" }

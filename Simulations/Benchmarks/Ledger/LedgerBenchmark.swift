@@ -1,11 +1,9 @@
 import ArgumentParser
-import Contracts
 import Cryptography
 import Foundation
 import Ledger
 import Node
 import Processes
-import Storage
 import TestSupport
 import Wire
 
@@ -79,20 +77,15 @@ struct Failed: Error, CustomStringConvertible { let description: String }
 
 /// A home whose members were paid once and pay each other.
 private struct PaidLedger {
-    private let store: LedgerStore
-    private var consortium: Consortium
-    private var tip: Tip
+    private var ledger: SettledLedger
     private(set) var transfers = 0
     private(set) var transactions = 0
 
     private static let payers = Consortium.sites + [Consortium.developer]
 
     init(home: Home) throws {
-        consortium = try Consortium(enrolling: false)
-        try home.write(
-            try testGenesis(), to: home.path + "/genesis.tally", secret: false)
-        store = try LedgerStore.create(at: home.ledger, genesis: consortium.genesis)
-        tip = Tip(genesis: consortium.genesis)
+        try home.write(try testGenesis(), to: home.path + "/genesis.tally", secret: false)
+        ledger = try SettledLedger(at: home.ledger, of: Consortium(enrolling: false))
     }
 
     /// Enrols the developer; one round pays it and the sites.
@@ -106,7 +99,7 @@ private struct PaidLedger {
                 + voters.map { ($0, [.fix(1, named("reference"))]) })
         try block(
             [(Consortium.coordinator, [.openRound(1, 1, base: named("model 0"))])]
-                + Consortium.sites.map { ($0, [consortium.submission(1, 1, by: $0)]) })
+                + Consortium.sites.map { ($0, [ledger.consortium.submission(1, 1, by: $0)]) })
         let values = roundValues([(1, 0), (1, 0), (1, 0)]).encoded()
         let word = WireTransaction.checked(
             1, 1, model: named("model 1"), values: Digest.sha256(values).bytes)
@@ -130,41 +123,7 @@ private struct PaidLedger {
     }
 
     private mutating func block(_ parts: [(by: AccountID, [WireTransaction])]) throws {
-        var log = tip.log
-        let envelopes = try parts.map { try consortium.envelope($0.1, by: $0.by) }
-        for envelope in envelopes {
-            for index in envelope.transactions.indices { log.append(envelope.logLeaf(index)) }
-        }
-        let execution = try consortium.execute(envelopes)
-        if let refused = execution.effects.first(where: { $0.outcome != 0 }) {
-            let reason = Rejection(rawValue: refused.outcome)
-            throw Failed(description: "a transaction was rejected: \(reason?.description ?? "")")
-        }
-        transactions += execution.effects.count
-        let coordinator = Consortium.coordinator
-        let key = try signingKey(of: coordinator)
-        let header = BlockHeader(
-            slot: Slot(term: .first, height: consortium.height), previous: tip.hash,
-            timeMilliseconds: tip.timeMilliseconds + 2_000, proposer: coordinator,
-            transactionCount: UInt32(execution.effects.count), logSize: log.size,
-            logRoot: log.root, effectsRoot: execution.effectsRoot, stateRoot: .zero,
-            voters: consortium.genesis.voters.hash(network: consortium.network),
-            parentCertificate: .zero, opening: nil)
-        let block = try Block(
-            header: header, envelopes: envelopes, parentCertificate: nil,
-            network: consortium.network, key: key)
-        var terms = tip.terms
-        terms.advance(to: terms.newest, isFirst: tip.slot == .genesis)
-        tip = Tip(
-            slot: block.slot, hash: block.hash, timeMilliseconds: header.timeMilliseconds,
-            log: log, terms: terms)
-        let executed = ExecutedBlock(block: block, execution: execution, tip: tip)
-        let vote = try Vote(
-            voter: coordinator, slot: block.slot, block: block.hash,
-            network: consortium.network, key: key)
-        try store.commit(
-            Commitment(
-                block: executed, votes: [vote], journal: Journal(term: .first),
-                settled: [executed], dropped: [], rehashed: [:], tree: StateTree()))
+        try ledger.append(parts)
+        transactions += parts.reduce(0) { $0 + $1.1.count }
     }
 }

@@ -1,0 +1,70 @@
+import Contracts
+import Cryptography
+package import Ledger
+package import Storage
+package import Wire
+
+/// A ledger file that grows block by block without any node: contracts, signatures and store are the real ones, the
+/// votes are not.
+///
+/// Keys and times follow from the contents alone.
+package struct SettledLedger {
+    package let store: LedgerStore
+    package private(set) var consortium: Consortium
+    private var tip: Tip
+
+    /// Creates the file.
+    ///
+    /// - Throws: What the store throws when it cannot be created at `path`.
+    package init(at path: String, of consortium: Consortium) throws {
+        self.consortium = consortium
+        store = try LedgerStore.create(at: path, genesis: consortium.genesis)
+        tip = Tip(genesis: consortium.genesis)
+    }
+
+    /// Executes one envelope a signer, and keeps the block as settled.
+    ///
+    /// - Throws: ``Consortium/Refused`` unless all was applied.
+    package mutating func append(_ parts: [(by: AccountID, [WireTransaction])] = []) throws {
+        var log = tip.log
+        let envelopes = try parts.map { try consortium.envelope($0.1, by: $0.by) }
+        for envelope in envelopes {
+            for index in envelope.transactions.indices { log.append(envelope.logLeaf(index)) }
+        }
+        let execution = try consortium.execute(envelopes)
+        for (index, effect) in execution.effects.enumerated() where effect.outcome != 0 {
+            throw Consortium.Refused(index: index, rejection: Rejection(rawValue: effect.outcome))
+        }
+        let block = try signed(envelopes, execution, log)
+        var terms = tip.terms
+        terms.advance(to: terms.newest, isFirst: tip.slot == .genesis)
+        tip = Tip(
+            slot: block.slot, hash: block.hash, timeMilliseconds: block.header.timeMilliseconds,
+            log: log, terms: terms)
+        let executed = ExecutedBlock(block: block, execution: execution, tip: tip)
+        let vote = try Vote(
+            voter: Consortium.coordinator, slot: block.slot, block: block.hash,
+            network: consortium.network, key: signingKey(of: Consortium.coordinator))
+        try store.commit(
+            Commitment(
+                block: executed, votes: [vote], journal: Journal(term: .first),
+                settled: [executed], dropped: [], rehashed: [:], tree: StateTree()))
+    }
+
+    private func signed(_ envelopes: [Envelope], _ execution: Execution, _ log: MerkleFrontier)
+        throws
+        -> Block
+    {
+        let header = BlockHeader(
+            slot: Slot(term: .first, height: consortium.height), previous: tip.hash,
+            timeMilliseconds: tip.timeMilliseconds + 2_000, proposer: Consortium.coordinator,
+            transactionCount: UInt32(execution.effects.count), logSize: log.size,
+            logRoot: log.root, effectsRoot: execution.effectsRoot, stateRoot: .zero,
+            voters: consortium.genesis.voters.hash(network: consortium.network),
+            parentCertificate: .zero,
+            opening: tip.slot == .genesis ? consortium.network.digest : nil)
+        return try Block(
+            header: header, envelopes: envelopes, parentCertificate: nil,
+            network: consortium.network, key: signingKey(of: Consortium.coordinator))
+    }
+}

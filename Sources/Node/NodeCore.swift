@@ -1,11 +1,11 @@
 package import Contracts
-package import Cryptography
-package import Federation
+import Cryptography
+import Federation
 import Foundation
 package import Ledger
 import Replay
 package import Storage
-package import Wire
+import Wire
 
 /// A node's replica with its ledger file, and at the coordinator the machine that proposes.
 ///
@@ -27,7 +27,7 @@ package actor NodeCore {
     let keys: KeyRing
     let clock: @Sendable () -> UInt64
     private let settled: AsyncStream<Height>.Continuation
-    private let wake: AsyncStream<Void>.Continuation
+    let wake: AsyncStream<Void>.Continuation
     var replica: Replica
     var coordinator: Coordinator?
     /// What members told each other of terms to come.
@@ -43,13 +43,13 @@ package actor NodeCore {
     /// Offences whose evidence was asked for in the last minute, and when that minute began.
     var ignoredOffences: Set<Digest> = []
     var ignoredSince: UInt64 = 0
-    private var isStopping = false
+    var isStopping = false
     /// The ledger was built anew a moment ago: what differs then is no damage.
     private let isRebuilt: Bool
-    private var lastProposal: ContinuousClock.Instant?
+    var lastProposal: ContinuousClock.Instant?
     /// A proposal that a crash left without a vote.
-    private var unfinished: Block?
-    private var contributors: [CheckedContinuation<Digest, any Error>] = []
+    var unfinished: Block?
+    var contributors: [CheckedContinuation<Digest, any Error>] = []
     /// Raised when the registry of members changed.
     var membersChanged = true
 
@@ -117,8 +117,6 @@ package actor NodeCore {
         }
     }
 
-    // MARK: what others ask
-
     package var head: Tip { replica.head }
     package var settledTip: Tip { replica.settled }
     var headState: LayeredState { replica.headState }
@@ -132,120 +130,10 @@ package actor NodeCore {
     nonisolated func wakeUp() { wake.yield() }
 
     /// The highest certified block of the head's chain, as far as this node knows.
-    private var certified: Slot {
+    var certified: Slot {
         let known = coordinator?.newestCertificate?.slot ?? .genesis
         let highest = replica.journal.highest?.slot ?? .genesis
         return max(known, highest, replica.settled.slot)
-    }
-
-    package func status() -> WireStatusResponse {
-        var status = WireStatusResponse()
-        status.network = data(genesis.network.digest.bytes)
-        status.account = account.text
-        status.term = replica.rules.term.value
-        status.headHeight = replica.head.height.value
-        status.settledHeight = replica.settled.height.value
-        status.headHash = data(replica.head.hash.bytes)
-        status.certifiedHeight = certified.height.value
-        status.acceptedEnvelopes = UInt64(coordinator?.waiting ?? 0)
-        return status
-    }
-
-    /// The block after another one, whatever its stage.
-    package func block(after height: Height, hash: Digest) throws -> WireBlockResponse {
-        var response = WireBlockResponse()
-        let next = height.next
-        let known: Digest?
-        if height <= replica.settled.height {
-            known = try store.hash(at: height)
-        } else {
-            known = replica.unsettled.first { $0.tip.height == height }?.tip.hash
-        }
-        guard known == hash else {
-            // A branch that a term change left behind may be the higher one.
-            response.otherBranch = known != nil || height > replica.head.height
-            return response
-        }
-        if next <= replica.settled.height {
-            response.block = data(try store.block(at: next)?.bytes ?? [])
-            // Whoever was shown another block there believes this one by its certificate alone.
-            response.certificate = data(
-                next < replica.settled.height
-                    ? try store.parentCertificate(at: next.next)
-                    : replica.certificateOfSettled?.bytes ?? [])
-        } else if let block = replica.unsettled.first(where: { $0.tip.height == next }) {
-            response.block = data(block.block.bytes)
-            response.certificate = data(certificate(of: block.tip.hash)?.bytes ?? [])
-        }
-        return response
-    }
-
-    /// A block above the settled one, of whatever branch.
-    package func block(_ hash: Digest) -> WireBlockResponse {
-        var response = WireBlockResponse()
-        response.block = data(replica.block(hash)?.bytes ?? [])
-        response.certificate = data(certificate(of: hash)?.bytes ?? [])
-        return response
-    }
-
-    private func certificate(of hash: Digest) -> Certificate? {
-        if let highest = replica.journal.highest, highest.block == hash { return highest }
-        return replica.unsettled.first { $0.block.header.previous == hash }?
-            .block.parentCertificate
-    }
-
-    package func duties() throws -> [Duty] {
-        try Federation.duties(
-            of: account, in: SQLiteState(store), at: replica.settled.height,
-            rules: replica.settled.terms.newest)
-    }
-
-    /// CURVE keys and accounts of all members, when they changed since the last call.
-    ///
-    /// Whoever a decision brings in that most voters are for is let in before its term opens, for
-    /// it must catch up, and a new coordinator collect statuses; and stays while the term's first
-    /// block is not settled.
-    package func changedMembers() throws -> MemberDirectory? {
-        guard membersChanged else { return nil }
-        membersChanged = false
-        members = try knownKeys(of: store, terms)
-        var directory = MemberDirectory()
-        for entry in try SQLiteState(store).entries(in: .members, prefix: [], limit: .max) {
-            let member = try WireMemberState(strictly: entry.value)
-            guard member.endedHeight == 0 else { continue }
-            directory.add(member.document)
-        }
-        let opened = replica.unsettled.compactMap(\.block.opening?.decision)
-        for decision in opened + supportedDecisions() {
-            for member in decision.members { directory.add(member.document) }
-        }
-        return directory
-    }
-
-    /// Where an envelope stands, and what its transactions came to.
-    package func status(of envelope: Digest) throws -> WireEnvelopeStatus {
-        var status = WireEnvelopeStatus()
-        if let (height, outcomes) = try store.outcomes(of: envelope) {
-            status.stage = Stage.settled.rawValue
-            status.height = height.value
-            status.outcomes = outcomes
-        } else if let (block, outcomes) = replica.outcomes(of: envelope) {
-            status.stage = (block.slot <= certified ? Stage.certified : .ordered).rawValue
-            status.height = block.height.value
-            status.outcomes = outcomes
-        } else if coordinator?.holds(envelope) == true {
-            status.stage = Stage.accepted.rawValue
-        } else {
-            status.stage = Stage.unknown.rawValue
-        }
-        return status
-    }
-
-    package func nextSequence(of signer: AccountID) -> WireNextSequence {
-        var next = WireNextSequence()
-        next.settledHeight = replica.settled.height.value
-        next.sequence = coordinator?.nextSequence(of: signer, above: replica) ?? 0
-        return next
     }
 
     // MARK: voting
@@ -330,146 +218,6 @@ package actor NodeCore {
         }
     }
 
-    // MARK: coordinating
-
-    /// Accepts an envelope and promises its inclusion.
-    ///
-    /// The same envelope again gets the first receipt.
-    package func submit(_ bytes: [UInt8]) throws -> WireReceipt {
-        guard var coordinator, coordinator.isInOffice(above: replica) else {
-            throw HomeError.foreign("\(account) is not the coordinator")
-        }
-        let sealed: SealedEnvelope
-        do {
-            sealed = try SealedEnvelope(strictly: bytes, network: genesis.network)
-        } catch { throw AdmissionRefusal.malformed(error) }
-        if let receipt = try store.receipt(of: sealed.id), isOwn(receipt) { return receipt }
-        try coordinator.admit(sealed, above: &replica)
-        let envelope: Envelope
-        do { envelope = try Envelope(opening: sealed) } catch {
-            throw AdmissionRefusal.malformed(error)
-        }
-        try requireBlobs(of: envelope)
-        try coordinator.admit(envelope, above: &replica)
-        let receipt = try Receipt(
-            envelope: envelope.id, acceptedAfter: replica.head.height,
-            block: replica.head.hash,
-            promise: UInt64(replica.rules.agreement.chain.inclusionPromise),
-            network: genesis.network, key: coordinator.key)
-        try store.accept(envelope, receipt: receipt.wire.encoded())
-        coordinator.keep(envelope)
-        self.coordinator = coordinator
-        wake.yield()
-        return receipt.wire
-    }
-
-    /// Whether this coordinator gave a receipt, and not one before it.
-    private func isOwn(_ receipt: WireReceipt) -> Bool {
-        keys.all.contains {
-            Receipt(receipt, coordinator: $0.verifyingKey, network: genesis.network) != nil
-        }
-    }
-
-    /// Puts the coordinator's own transactions into the next block.
-    ///
-    /// - Returns: the id of the envelope, once its block is durable.
-    package func contribute(_ transactions: [WireTransaction]) async throws -> Digest {
-        guard let coordinator, coordinator.isInOffice(above: replica) else {
-            throw HomeError.foreign("\(account) is not the coordinator")
-        }
-        let size = transactions.reduce(0) { $0 + $1.encoded().count }
-        guard size <= Envelope.maximumBytes - (256 << 10) else {
-            throw AdmissionRefusal.malformed(.tooLarge(bytes: size))
-        }
-        guard coordinator.hasRoom(for: transactions) else { throw AdmissionRefusal.poolFull }
-        guard !isStopping else { throw Self.stopping }
-        self.coordinator?.contribute(transactions)
-        wake.yield()
-        return try await withCheckedThrowingContinuation { contributors.append($0) }
-    }
-
-    /// Counts a vote for the newest proposal.
-    package func count(_ bytes: [UInt8]) throws {
-        let vote = try Vote(strictly: bytes)
-        noteForeign(vote)
-        try count(vote)
-    }
-
-    private func count(_ vote: Vote) throws {
-        guard try coordinator?.count(vote) == true else { return }
-        if let certificate = coordinator?.newestCertificate { replica.learn(certificate) }
-        wake.yield()
-    }
-
-    /// Proposes the next block when it is due; the coordinator's organisation votes first.
-    ///
-    /// - Returns: the height of the new proposal; nil when nothing is due.
-    package func propose() throws -> Height? {
-        guard var coordinator else { return nil }
-        if let block = unfinished {
-            // Appended before a crash: it is repeated, never replaced.
-            unfinished = nil
-            leaveBehind(by: block)
-            return try place(block)
-        }
-        if let block = try opening(by: &coordinator) {
-            self.coordinator = coordinator
-            return try append(block)
-        }
-        let interval = Duration.milliseconds(replica.rules.agreement.chain.blockIntervalMs)
-        if let lastProposal, ContinuousClock.now - lastProposal < interval { return nil }
-        let proposal = try coordinator.propose(above: &replica, now: clock())
-        self.coordinator = coordinator
-        guard let block = proposal else { return nil }
-        return try append(block)
-    }
-
-    /// Lets wait again what a repeated first block leaves behind, as when it was made.
-    ///
-    /// Else a later envelope of the same signer is ordered first, and their sequences are used.
-    private func leaveBehind(by block: Block) {
-        guard block.isFirst else { return }
-        coordinator?.takeBack(replica.branches(beside: block.header.previous))
-    }
-
-    private func append(_ block: Block) throws -> Height? {
-        guard try store.append(block) else {
-            throw HomeError.foreign("another block stands at \(block.slot)")
-        }
-        return try place(block)
-    }
-
-    /// Executes an appended block, votes for it, and waits for the others' votes.
-    ///
-    /// A clock that was set back makes this voter withhold its vote; it is tried again.
-    private func place(_ block: Block) throws -> Height? {
-        let votes: [Vote]
-        switch try consider(block) {
-        case .executed(let own), .known(let own): votes = own
-        case .missingParent, .withheld:
-            unfinished = block
-            return nil
-        }
-        guard let tip = replica.tip(of: block.hash) else { return nil }
-        coordinator?.appended(block, needing: tip.terms.certifying)
-        lastProposal = .now
-        for vote in votes { try count(vote) }
-        let own = block.envelopes.last { $0.signer == account }?.id ?? block.hash
-        for contributor in contributors { contributor.resume(returning: own) }
-        contributors = []
-        return block.height
-    }
-
-    /// Tells everybody who waits for the next block that there will be none.
-    func releaseContributors() {
-        isStopping = true
-        for contributor in contributors { contributor.resume(throwing: Self.stopping) }
-        contributors = []
-    }
-
-    private static let stopping = HomeError.foreign(
-        "the coordinator is stopping; run the command again when it is up")
-
     /// Closes the ledger file; nothing is decided after it.
     package func close() throws {
         releaseContributors()
@@ -493,19 +241,5 @@ package struct ForgottenVote: Error, Hashable, CustomStringConvertible {
 extension ExecutedBlock {
     var changesMembers: Bool {
         execution.changes.keys.contains { $0.table == .members }
-    }
-}
-
-extension Replica {
-    func holds(_ envelope: Digest) -> Bool { outcomes(of: envelope) != nil }
-
-    /// The unsettled block that holds an envelope, and its transactions' outcomes.
-    func outcomes(of envelope: Digest) -> (block: Block, outcomes: [UInt32])? {
-        for executed in unsettled
-        where executed.block.envelopes.contains(where: { $0.id == envelope }) {
-            let own = executed.execution.effects.filter { [UInt8]($0.envelope) == envelope.bytes }
-            return (executed.block, own.map(\.outcome))
-        }
-        return nil
     }
 }

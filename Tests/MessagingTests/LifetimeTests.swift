@@ -167,6 +167,34 @@ struct LifetimeTests {
         #expect(ended, "five contexts have three threads each")
     }
 
+    @Test("clients closed while their server goes leave the others of the process connected")
+    func closedInLoss() async throws {
+        let north = try Consortium()
+        for _ in 0..<60 {
+            let far = try Consortium()
+            let server = try far.server { _, body in body }
+            let clients = try (0..<4).map { number in
+                let key = try far.register("site/north\(number)")
+                return try RequestClient(
+                    context: north.context, endpoint: server.endpoints[0],
+                    serverKey: far.key.publicKey, key: key)
+            }
+            for client in clients {
+                #expect(try await client.request([1], timeout: .seconds(20)) == [1])
+            }
+            async let gone: Void = far.context.shutdown()
+            for client in clients {
+                await client.close()
+                await Task.yield()
+            }
+            await gone
+        }
+        let server = try north.server { _, body in body }
+        let client = try north.client(server, north.register("site/west"))
+        #expect(try await client.request([2], timeout: .seconds(20)) == [2])
+        await north.context.shutdown()
+    }
+
     private func threadCount() throws -> Int { try entries("/proc/self/task") }
     private func descriptorCount() throws -> Int { try entries("/proc/self/fd") }
 

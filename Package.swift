@@ -112,8 +112,8 @@ let package = Package(
         .executableTarget(
             name: "ledger-benchmark",
             dependencies: [
-                "tally", "Contracts", "Cryptography", "Ledger", "Node", "Processes", "Storage",
-                "TestSupport", "Wire", argumentParser,
+                "tally", "Cryptography", "Ledger", "Node", "Processes", "TestSupport", "Wire",
+                argumentParser,
             ],
             path: "Simulations/Benchmarks/Ledger", swiftSettings: settings),
         .target(
@@ -152,7 +152,10 @@ let package = Package(
             path: "Tests/Fuzzing", swiftSettings: settings),
         tests(
             of: "Fuzzing",
-            ["CZeroMQ", "Cryptography", "FuzzProbe", "Ledger", "Messaging", "Wire", logging]),
+            [
+                "CZeroMQ", "Cryptography", "FuzzProbe", "Ledger", "Messaging", "Processes", "Wire",
+                "fuzz", logging,
+            ]),
         .executableTarget(
             name: "fuzz", dependencies: ["Fuzzing", argumentParser], path: "Tests/FuzzHunt",
             exclude: ["coverage", "parsers.json"], swiftSettings: settings),

@@ -55,6 +55,10 @@ extension FuzzHunt {
             let rate = Double(report.executions) / (time / .seconds(1))
             say("\(report), \(Int(rate))/s")
             for finding in report.findings { say("FINDING \(finding)") }
+            guard report.accepted > 0, report.refusals > 0 else {
+                say("FINDING \(target.name): a target that takes nothing, or all, finds nothing")
+                return report.findings.count + 1
+            }
             return report.findings.count
         }
 

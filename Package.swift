@@ -174,7 +174,11 @@ let package = Package(
         tests(
             of: "Storage", ["Contracts", "Cryptography", "Federation", "Ledger", "Wire", grdb]),
         tests(
-            of: "Node", ["Cryptography", "Messaging", "Processes", "Storage", "Wire", logging]),
+            of: "Node",
+            [
+                "Contracts", "Cryptography", "Federation", "Ledger", "Messaging", "Processes",
+                "Storage", "Wire", logging,
+            ]),
         tests(
             of: "Commands",
             [

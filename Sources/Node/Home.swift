@@ -41,6 +41,18 @@ package struct KeyRing: Sendable {
     /// Keys that are given up: they neither vote nor propose.
     package let retired: Set<VerifyingKey>
 
+    package init(
+        account: AccountID, signing: SigningKey, voteKeys: [SigningKey], transport: TransportKey,
+        others: [SigningKey] = [], retired: Set<VerifyingKey> = []
+    ) {
+        self.account = account
+        self.signing = signing
+        self.voteKeys = voteKeys
+        self.transport = transport
+        self.others = others
+        self.retired = retired
+    }
+
     /// Every signing key of the home, the present one first.
     package var all: [SigningKey] { [signing] + others }
 

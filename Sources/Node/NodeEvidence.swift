@@ -143,7 +143,7 @@ extension NodeCore {
     // MARK: broken promises
 
     /// Looks for envelopes that the coordinator had promised to include by now and did not.
-    func checkPromises() throws {
+    package func checkPromises() throws {
         guard account.role != .coordinator else { return }
         for envelope in try store.waitingEnvelopes()
         where !judgedPromises.contains(envelope.id) && !replica.holds(envelope.id) {

@@ -40,6 +40,8 @@ extension FuzzHunt {
             if findings.withLock({ $0 }) > 0 { throw ExitCode(2) }
         }
 
+        private static let leastExecutions = 1_000
+
         private func feed(_ target: FuzzTarget) throws -> Int {
             let start = ContinuousClock.now
             var run = try FuzzRun(target, seed: seed, corpus: kept(target))
@@ -47,6 +49,8 @@ extension FuzzHunt {
             if let executions {
                 run.run(executions: executions)
             } else {
+                // However slow the machine is.
+                run.run(executions: Self.leastExecutions)
                 run.run(for: .seconds(seconds))
             }
             try keep(run.found, of: target)

@@ -14,6 +14,7 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case keyInUse = 12
     case notAFoundingRole = 13
     case tooManyReaders = 14
+    case namedByAgreement = 15
 
     case notCustodian = 20
     case purposesMalformed = 21
@@ -84,6 +85,7 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case goldDoesNotOpen = 115
     case goldAwaited = 116
     case answersUnderWay = 117
+    case namesNoMember = 118
     case notTreasurer = 120
     case amountMalformed = 121
     case referenceMalformed = 122
@@ -115,6 +117,9 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .notAFoundingRole: "voters enter by a decision of the voters, not by enrolment"
         case .tooManyReaders:
             "the organisation has enrolled as many readers as one may"
+        case .namedByAgreement:
+            "the agreement names this account; it enters by a decision of the voters, not by "
+                + "enrolment"
         case .notCustodian: "another site is this patient's custodian"
         case .purposesMalformed: "purposes must be given, known, ascending and each once"
         case .consentEnded: "the consent would end before it starts"
@@ -186,6 +191,9 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .goldAwaited: "gold of the period is not shown yet, and its window is open"
         case .answersUnderWay:
             "the kind of answers cannot change while items of the open period await an outcome"
+        case .namesNoMember:
+            "the new agreement names a developer or treasurer that is no member in force and does "
+                + "not enter by the same decision"
         case .notTreasurer: "the signer is not the treasurer that the agreement names"
         case .amountMalformed: "the amount must be above zero"
         case .referenceMalformed: "a reference must be 1 to 64 of a-z 0-9 . _ -"

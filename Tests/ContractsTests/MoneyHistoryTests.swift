@@ -165,8 +165,6 @@ struct MoneyHistoryTests {
     /// Patients consent, the last waives; claim keys are set, a run is ready, readers have weights.
     private static let founded = Result {
         var consortium = try Consortium()
-        try consortium.applied(
-            [.enrol(memberDocument(Consortium.treasurer))], by: Consortium.coordinator)
         let patients = MoneyHistory.patients
         try consortium.applied(
             patients.enumerated().flatMap { number, patient -> [WireTransaction] in

@@ -13,8 +13,6 @@ struct RevenueTests {
     func trained(runs: UInt32) throws -> Consortium {
         var consortium = try Consortium()
         try consortium.applied(
-            [.enrol(memberDocument(Self.treasurer))], by: Consortium.coordinator)
-        try consortium.applied(
             [.grant(Self.p), .grant(Self.q, waive: true)], by: Consortium.north)
         try consortium.startRun(rounds: 2)
         for round in 1...UInt32(2) {

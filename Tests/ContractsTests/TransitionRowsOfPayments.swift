@@ -12,10 +12,9 @@ private let short = [UInt8](repeating: 1, count: 31)
 private let patient = named("patient p")
 private let request = named("no request")
 
-/// The treasurer is enrolled; round 1 has paid the developer 150,001 and patient p 400,001, both
+/// Round 1 has paid the developer 150,001 and patient p 400,001, both
 /// available now.
 func funded(_ consortium: inout Consortium) throws {
-    try consortium.applied([.enrol(memberDocument(treasurer))], by: coordinator)
     try consortium.applied([.grant(patient)], by: north)
     try consortium.startRun(rounds: 2)
     try consortium.openRound(1, 1)

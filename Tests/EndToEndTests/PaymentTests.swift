@@ -50,16 +50,6 @@ private struct WhatIf: Decodable {
 extension EndToEnd {
     @Suite("Payments", .timeLimit(.minutes(5)))
     struct Payments {
-        /// Enrols the treasurer that the agreement names.
-        private func enrolTreasurer(_ deployment: Deployment) async throws {
-            try await deployment.done(
-                ["key", "new", "--name", "office", "--role", "treasurer"], in: "treasurer")
-            try await deployment.done(
-                ["network", "join", deployment.genesis, "--site", "site/north"], in: "treasurer")
-            try await deployment.done(
-                ["member", "add", "\(deployment.home("treasurer"))/office.member"], in: "north")
-        }
-
         private func refused(
             _ deployment: Deployment, _ arguments: [String], in home: String, status: Int32 = 1,
             _ words: String
@@ -73,11 +63,31 @@ extension EndToEnd {
             try await deployment.report(SupplySheet.self, "supply", in: "north")
         }
 
+        @Test("only who founded as treasurer posts income: a site's own treasurer is not taken")
+        func ownTreasurer() async throws {
+            try await withDeployment(.registered) { deployment in
+                try await deployment.startAll()
+                func enrol(_ name: String, _ role: String) async throws -> [String] {
+                    let home = "mine-\(role)"
+                    try await deployment.done(
+                        ["key", "new", "--name", name, "--role", role], in: home)
+                    return ["member", "add", "\(deployment.home(home))/\(name).member"]
+                }
+                for (name, role) in [("office", "treasurer"), ("model-team", "developer")] {
+                    try await refused(
+                        deployment, try await enrol(name, role), in: "west",
+                        "the agreement names this account")
+                }
+                try await deployment.done(try await enrol("other", "treasurer"), in: "west")
+                try await deployment.stopAll()
+                try await deployment.checkAll()
+            }
+        }
+
         @Test("transfers, redemptions and claims move money once, and what is bad posts nothing")
         func payments() async throws {
             try await withDeployment(.trained) { deployment in
                 try await deployment.startAll()
-                try await enrolTreasurer(deployment)
                 let before = try await supply(deployment)
                 for (amount, words) in [
                     ("0.1234567", "more than six decimals"), ("-5", "negative"),
@@ -154,7 +164,6 @@ extension EndToEnd {
             let model = try await prepared.undisturbed().model
             try await withDeployment(.trained) { deployment in
                 try await deployment.startAll()
-                try await enrolTreasurer(deployment)
                 func post(_ model: String, _ reference: String) -> [String] {
                     [
                         "revenue", "post", "--model", model, "--amount", "5000", "--reference",

@@ -81,7 +81,10 @@ extension ChangeSet {
         for account in decision.leaving where activeMember(account) != nil {
             try end(account, height: height)
         }
-        if let named = decision.agreement?.namedAccounts {
+        if let next = decision.agreement {
+            let supply = inForce.rewards.supplyMicrotokens
+            guard next.rewards.supplyMicrotokens == supply else { throw .supplyFixed }
+            let named = next.namedAccounts
             let before = Set(inForce.namedAccounts)
             for account in named where !before.contains(account) {
                 guard activeMember(account) != nil else { throw .namesNoMember }

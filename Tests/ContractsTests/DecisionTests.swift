@@ -55,6 +55,18 @@ struct DecisionTests {
         #expect(nobody == nil)
     }
 
+    @Test("no decision changes the supply that was founded")
+    func supply() throws {
+        let consortium = try Self.founded.get()
+        for change in [-1, 1] {
+            let outcome = try outcome(consortium) {
+                $0.rewards.supplyMicrotokens = UInt64(
+                    Int64($0.rewards.supplyMicrotokens) + Int64(change))
+            }
+            #expect(outcome == .supplyFixed)
+        }
+    }
+
     @Test("a member that one site enrolled may be named, unless it has left")
     func enrolled() throws {
         var consortium = try Self.founded.get()

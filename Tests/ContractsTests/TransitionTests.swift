@@ -33,6 +33,7 @@ struct TransitionTests {
     static let unreachable: [Rejection: String] = [
         .answersUnderWay: "it refuses a decision of the voters, not a transaction",
         .namesNoMember: "it refuses a decision of the voters, not a transaction",
+        .supplyFixed: "it refuses a decision of the voters, not a transaction",
     ]
 
     static let rows =

@@ -90,7 +90,7 @@ package enum Study {
           features: [\(features.joined(separator: ", "))]
           positiveAbove: 3
           negativeBelow: 3
-          rounds: 4
+          rounds: 20
           localSteps: 5
           learningRate: "0.2"
           l2: "0"

@@ -51,6 +51,7 @@ class Books:
         self.issued, self.revenue, self.redeemed = self.rewards.supply_microtokens, 0, 0
         self.residuals, self.waiting, self.opened, self.consents = {}, {}, {}, {}
         self.redemptions, self.claims, self.references = {}, {}, set()
+        self.accepted = set()
         self.transactions = self.postings = self.derived = 0
 
     # -- balances
@@ -68,6 +69,9 @@ class Books:
         if one.debit == PAYERS:
             self.issued, self.revenue = self.issued + one.microtokens, self.revenue + one.microtokens
             require(self.issued <= LARGEST, f"more tokens than there may be at height {height}")
+        elif one.debit == PAYEES:  # a payout that a quorum took back
+            self.issued, self.redeemed = self.issued + one.microtokens, self.redeemed - one.microtokens
+            require(self.issued <= LARGEST and self.redeemed >= 0, f"more came back than was paid out at height {height}")
         elif one.rule == "reversal/1" and one.debit.startswith("annotator/"):
             due = self.pending.get(one.debit, {})  # what the reader waits for is taken back as it waits
             require(due.get(one.available_from, 0) >= one.microtokens, f"{one.debit} does not wait for so much at height {height}")
@@ -77,6 +81,9 @@ class Books:
             self.available[one.debit] -= one.microtokens
         if one.credit == PAYEES:
             self.issued, self.redeemed = self.issued - one.microtokens, self.redeemed + one.microtokens
+        elif one.credit == PAYERS:  # an income that a quorum took back
+            self.issued, self.revenue = self.issued - one.microtokens, self.revenue - one.microtokens
+            require(self.revenue >= 0, f"more left than came in at height {height}")
         elif one.available_from:
             require(one.available_from > height, f"a pending amount of the past at height {height}")
             due = self.pending.setdefault(one.credit, {})
@@ -125,12 +132,20 @@ class Books:
     def of_redemption_pay(self, body, signer, identity, height):
         require(signer == self.rewards.treasurer, f"{signer} is no treasurer at height {height}")
         self.once("redemption", "", body.reference)
+        require((body.envelope, body.index) in self.accepted, f"a redemption that was not accepted is paid at height {height}")
         account, amount = self.close((body.envelope, body.index))
         return [("redemption-" + account, PAYEES, amount, "redemption/1", 0, "")]
 
+    def of_redemption_accept(self, body, signer, identity, height):
+        require(signer == self.rewards.treasurer, f"{signer} is no treasurer at height {height}")
+        require((body.envelope, body.index) in self.redemptions, "a redemption is accepted that is not open")
+        self.accepted.add((body.envelope, body.index))
+        return []
+
     def of_redemption_cancel(self, body, signer, identity, height):
+        free = (body.envelope, body.index) not in self.accepted
         account, amount = self.close((body.envelope, body.index))
-        require(signer in (account, self.rewards.treasurer), f"{signer} cancels for another at height {height}")
+        require(signer == self.rewards.treasurer or signer == account and free, f"{signer} cancels for another at height {height}")
         return [("redemption-" + account, account, amount, "redemption/1", height + DELAY, "")]
 
     def close(self, identity):
@@ -147,12 +162,17 @@ class Books:
         return [(account, inner.to, amount, "claim/1", height + DELAY, "")]
 
     def of_correction(self, body, signer, postings, height, place):
+        payer, receiver = body.credit, body.debit
+        if body.debit == PAYERS:
+            payer, receiver = RESERVE, PAYERS
+        elif body.credit == PAYEES:
+            receiver = body.debit.removeprefix("redemption-")
+        elif body.debit.split("/")[0] in ("pool", "revenue") or body.debit.startswith("redemption-"):
+            receiver = RESERVE
         for one in postings:
-            passed = one.rule == "correction/1" and one.debit == body.credit and one.microtokens == body.returned
+            passed = one.rule == "correction/1" and one.debit == payer and one.microtokens == body.returned
             named = one.corrects == f"{body.envelope.hex()}/{body.index}/{body.posting}"
-            pooled = body.debit.split("/")[0] in ("pool", "revenue") or body.debit.startswith("redemption-")
-            require(passed and named and one.credit == (RESERVE if pooled else body.debit),
-                    f"{place}: it takes back something else than it says")
+            require(passed and named and one.credit == receiver, f"{place}: it takes back something else than it says")
             self.post(one, height)
             self.derived += 1
         require(len(postings) <= 1, f"{place}: it posts more than one amount")

@@ -39,8 +39,6 @@ struct Study {
             AccountID(.site, "h\($0 < 10 ? "0" : "")\($0)")
         }
         consortium = try Consortium(Self.agreement(world), sites: sites, enrolling: false)
-        try consortium.applied(
-            [.enrol(memberDocument(Consortium.developer))], by: Consortium.coordinator, at: 1)
         var readers: [AccountID] = []
         for site in sites {
             let own = (0..<scenario.readersOfEach).map {

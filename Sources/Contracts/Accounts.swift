@@ -26,6 +26,13 @@ package enum ConsortiumAccount {
         AccountID(kind: "redemption-\(member.kind)", name: member.name)
     }
 
+    /// Who put aside what stands in a redemption's account; nil for any other account.
+    static func owner(redemption: AccountID) -> AccountID? {
+        guard redemption.kind.hasPrefix("redemption-") else { return nil }
+        return AccountID("\(redemption.kind.dropFirst("redemption-".count))/\(redemption.name)")
+            .flatMap { $0.role == nil ? nil : $0 }
+    }
+
     /// Income from outside while it is divided.
     static func income(_ reference: String) -> AccountID {
         AccountID(kind: "revenue", name: reference)
@@ -108,7 +115,7 @@ extension ChangeSet {
     ) throws(Rejection) {
         guard amount > .zero else { return }
         if debit.kind == ConsortiumAccount.outside {
-            try bringIn(amount)
+            try bringIn(amount, isPaidOut: debit == ConsortiumAccount.payees)
         } else {
             let from = Array(debit.text.utf8)
             var payer = value(WireBalanceState.self, .balances, from) ?? WireBalanceState()
@@ -119,7 +126,7 @@ extension ChangeSet {
         }
         let availableFrom = delay == 0 ? 0 : call.context.height.advanced(by: delay).value
         if credit.kind == ConsortiumAccount.outside {
-            try takeOut(amount)
+            try takeOut(amount, isIncome: credit == ConsortiumAccount.payers)
         } else {
             let to = Array(credit.text.utf8)
             var payee = value(WireBalanceState.self, .balances, to) ?? WireBalanceState()
@@ -173,23 +180,36 @@ extension ChangeSet {
         record(posting)
     }
 
-    private mutating func bringIn(_ amount: TokenAmount) throws(Rejection) {
+    /// Income comes in, or what had been paid out comes back.
+    private mutating func bringIn(_ amount: TokenAmount, isPaidOut: Bool) throws(Rejection) {
         var supply = value(WireSupplyState.self, .supply, []) ?? WireSupplyState()
         let (issued, overflow) = supply.issued.addingReportingOverflow(amount.microtokens)
-        let (revenue, tooMuch) = supply.revenue.addingReportingOverflow(amount.microtokens)
-        guard !overflow, !tooMuch, issued <= largestSupply else { throw .amountOverflow }
+        guard !overflow, issued <= largestSupply else { throw .supplyExceeded }
         supply.issued = issued
-        supply.revenue = revenue
+        if isPaidOut {
+            guard supply.redeemed >= amount.microtokens else { throw .insufficientBalance }
+            supply.redeemed -= amount.microtokens
+        } else {
+            let (revenue, tooMuch) = supply.revenue.addingReportingOverflow(amount.microtokens)
+            guard !tooMuch else { throw .amountOverflow }
+            supply.revenue = revenue
+        }
         set(.supply, [], to: supply)
     }
 
-    private mutating func takeOut(_ amount: TokenAmount) throws(Rejection) {
+    /// Tokens are paid out, or an income leaves that never should have come.
+    private mutating func takeOut(_ amount: TokenAmount, isIncome: Bool) throws(Rejection) {
         var supply = value(WireSupplyState.self, .supply, []) ?? WireSupplyState()
-        let (redeemed, overflow) = supply.redeemed.addingReportingOverflow(amount.microtokens)
-        guard !overflow else { throw .amountOverflow }
         guard supply.issued >= amount.microtokens else { throw .insufficientBalance }
         supply.issued -= amount.microtokens
-        supply.redeemed = redeemed
+        if isIncome {
+            guard supply.revenue >= amount.microtokens else { throw .insufficientBalance }
+            supply.revenue -= amount.microtokens
+        } else {
+            let (redeemed, overflow) = supply.redeemed.addingReportingOverflow(amount.microtokens)
+            guard !overflow else { throw .amountOverflow }
+            supply.redeemed = redeemed
+        }
         set(.supply, [], to: supply)
     }
 

@@ -86,6 +86,7 @@ package func apply(
     case .transfer(let body): try transfer(body, call, &changes)
     case .redemptionRequest(let body): try requestRedemption(body, call, &changes)
     case .redemptionPay(let body): try payRedemption(body, call, &changes)
+    case .redemptionAccept(let body): try acceptRedemption(body, call, &changes)
     case .redemptionCancel(let body): try cancelRedemption(body, call, &changes)
     case .claimKey(let body): try setClaimKey(body, call, &changes)
     case .claim(let body): try claim(body, call, &changes)

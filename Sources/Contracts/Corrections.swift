@@ -9,9 +9,24 @@ private func isPassedThrough(_ account: AccountID) -> Bool {
         || account.kind.hasPrefix("redemption-")
 }
 
-/// Where what is taken back goes: to who paid it, and to the reserve when a pool did.
-package func correctionReceiver(debit: AccountID) -> AccountID {
-    isPassedThrough(debit) ? ConsortiumAccount.reserve : debit
+/// Between which accounts a correction moves what it takes back; nil for what is not corrected.
+///
+/// It goes to who paid it, and to the reserve when a pool or an income did. An income that was
+/// posted wrongly leaves by the reserve, where corrections of its shares bring it first; what was
+/// paid out wrongly returns to its owner. Supply, income and redemptions are lowered with it.
+package func correctionAccounts(
+    debit: AccountID, credit: AccountID
+) -> (payer: AccountID, receiver: AccountID)? {
+    if debit == ConsortiumAccount.payers, credit.kind == "revenue" {
+        return (ConsortiumAccount.reserve, ConsortiumAccount.payers)
+    }
+    if credit == ConsortiumAccount.payees, let owner = ConsortiumAccount.owner(redemption: debit) {
+        return (ConsortiumAccount.payees, owner)
+    }
+    guard !isPassedThrough(credit), debit.kind != ConsortiumAccount.outside, debit != credit else {
+        return nil
+    }
+    return (credit, isPassedThrough(debit) ? ConsortiumAccount.reserve : debit)
 }
 
 /// `correction`: a voter's word that a posting is wrong; a quorum of equal ones takes it back.
@@ -24,10 +39,10 @@ func correct(_ body: WireCorrection, _ call: Call, _ changes: inout ChangeSet) t
     else { throw .malformedField }
     try call.require(call.context.voters.keys[call.signer] != nil, else: .notAVoter)
     try call.require(
-        body.returned > 0 && body.returned <= body.microtokens, else: .amountMalformed)
-    try call.require(
-        !isPassedThrough(credit) && debit.kind != ConsortiumAccount.outside && debit != credit,
-        else: .notCorrectable)
+        body.returned > 0 && body.returned <= body.microtokens, else: .returnedOutOfRange)
+    guard let accounts = correctionAccounts(debit: debit, credit: credit) else {
+        throw .notCorrectable
+    }
     let key = paymentKey(envelope.bytes, body.index) + bigEndian(body.posting)
     var state =
         changes.value(WireCorrectionState.self, .corrections, key) ?? WireCorrectionState()
@@ -41,10 +56,9 @@ func correct(_ body: WireCorrection, _ call: Call, _ changes: inout ChangeSet) t
     word(of: call.signer, hash, in: &state.words)
     if isQuorum(for: hash, in: state.words, call.context) {
         let id = TransactionID(envelope: envelope, index: body.index)
-        let receiver = correctionReceiver(debit: debit)
         try changes.post(
-            from: credit, to: receiver, TokenAmount(microtokens: body.returned),
-            rule: MoneyRule.correction, delay: receiver.role == nil ? 0 : settlementDelay,
+            from: accounts.payer, to: accounts.receiver, TokenAmount(microtokens: body.returned),
+            rule: MoneyRule.correction, delay: accounts.receiver.role == nil ? 0 : settlementDelay,
             corrects: "\(id)/\(body.posting)", call)
         state.debit = body.debit
         state.credit = body.credit

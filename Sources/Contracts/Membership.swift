@@ -81,6 +81,15 @@ extension ChangeSet {
         for account in decision.leaving where activeMember(account) != nil {
             try end(account, height: height)
         }
+        if let next = decision.agreement {
+            let supply = inForce.rewards.supplyMicrotokens
+            guard next.rewards.supplyMicrotokens == supply else { throw .supplyFixed }
+            let named = next.namedAccounts
+            let before = Set(inForce.namedAccounts)
+            for account in named where !before.contains(account) {
+                guard activeMember(account) != nil else { throw .namesNoMember }
+            }
+        }
         let coordinator = activeMember(decision.coordinator)?.document
         guard let coordinator, [UInt8](coordinator.signingKey) == decision.coordinatorKey.bytes
         else { throw .unknownAccount }
@@ -126,7 +135,8 @@ private func areCredentials(_ texts: [String]) -> Bool {
 
 /// `member.enrol`: a site or the coordinator enrols a reader, developer, patient or treasurer.
 ///
-/// A new reader's stake is advanced by the reserve.
+/// A new reader's stake is advanced by the reserve. Whom the agreement names, it trusts with money:
+/// such an account enters by the word of a quorum, never by that of whoever sends it first.
 func enrol(
     _ body: WireMemberEnrol, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
@@ -136,6 +146,8 @@ func enrol(
         member = try Member(strictly: [UInt8](body.member))
     } catch { throw .memberMalformed }
     try call.require(member.account.role?.votes == false, else: .notAFoundingRole)
+    try call.require(
+        !call.context.agreement.namedAccounts.contains(member.account), else: .namedByAgreement)
     let isReader = member.account.role == .annotator
     try call.require(
         areCredentials(body.credentials) && (isReader || body.credentials.isEmpty),
@@ -181,13 +193,17 @@ func rekey(
 }
 
 /// `member.revoke`: ends the keys of a member that does not vote; from itself or its organisation.
+///
+/// Whom the agreement names, no organisation can end alone.
 func revoke(
     _ body: WireMemberRevoke, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
     guard let account = AccountID(body.account) else { throw .malformedField }
     try call.require(account.role?.votes == false, else: .notAFoundingRole)
     guard let state = changes.activeMember(account) else { throw .unknownAccount }
+    let isNamed = call.context.agreement.namedAccounts.contains(account)
     try call.require(
-        call.signer == account || call.signer.text == state.organisation, else: .notPermitted)
+        call.signer == account || (call.signer.text == state.organisation && !isNamed),
+        else: .notPermitted)
     try changes.end(account, height: call.context.height)
 }

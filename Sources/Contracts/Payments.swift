@@ -71,7 +71,23 @@ func requestRedemption(
     changes.set(.redemptions, paymentKey(call.id.envelope.bytes, call.id.index), to: state)
 }
 
-/// `redemption.pay`: the treasurer paid outside, and the tokens leave.
+/// `redemption.accept`: the treasurer takes a request on, before it pays outside.
+///
+/// From then on the owner cannot give it up: it would keep the tokens and have the money as well.
+func acceptRedemption(
+    _ body: WireRedemptionAccept, _ call: Call, _ changes: inout ChangeSet
+) throws(Rejection) {
+    try call.require(body.envelope.count == 32, else: .malformedField)
+    try call.require(isTreasurer(call), else: .notTreasurer)
+    let key = paymentKey([UInt8](body.envelope), body.index)
+    guard var state = changes.redemption(key) else { throw .unknownRedemption }
+    try call.require(state.closedHeight == 0, else: .redemptionClosed)
+    try call.require(state.acceptedHeight == 0, else: .redemptionAccepted)
+    state.acceptedHeight = call.height
+    changes.set(.redemptions, key, to: state)
+}
+
+/// `redemption.pay`: the treasurer paid outside what it had accepted, and the tokens leave.
 func payRedemption(
     _ body: WireRedemptionPay, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
@@ -83,6 +99,7 @@ func payRedemption(
         throw .unknownRedemption
     }
     try call.require(state.closedHeight == 0, else: .redemptionClosed)
+    try call.require(state.acceptedHeight > 0, else: .redemptionNotAccepted)
     try changes.use(body.reference, .redemption, call)
     try changes.post(
         from: ConsortiumAccount.redemption(of: account), to: ConsortiumAccount.payees,
@@ -92,7 +109,8 @@ func payRedemption(
     changes.set(.redemptions, key, to: state)
 }
 
-/// `redemption.cancel`: by who asked for it, or by the treasurer; the money returns.
+/// `redemption.cancel`: by who asked for it, until it is accepted, or by the treasurer; the money
+/// returns.
 func cancelRedemption(
     _ body: WireRedemptionCancel, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
@@ -101,8 +119,9 @@ func cancelRedemption(
     guard var state = changes.redemption(key), let account = AccountID(state.account) else {
         throw .unknownRedemption
     }
-    try call.require(call.signer == account || isTreasurer(call), else: .notPermitted)
+    try call.require(call.signer == account || isTreasurer(call), else: .foreignRedemption)
     try call.require(state.closedHeight == 0, else: .redemptionClosed)
+    try call.require(state.acceptedHeight == 0 || isTreasurer(call), else: .redemptionAccepted)
     try changes.post(
         from: ConsortiumAccount.redemption(of: account), to: account,
         TokenAmount(microtokens: state.microtokens), rule: MoneyRule.redemption,

@@ -14,6 +14,7 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case keyInUse = 12
     case notAFoundingRole = 13
     case tooManyReaders = 14
+    case namedByAgreement = 15
 
     case notCustodian = 20
     case purposesMalformed = 21
@@ -59,6 +60,7 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case roundNotReady = 74
     case noQuorum = 75
     case valuesMalformed = 76
+    case tooManyRounds = 77
 
     case unknownWindow = 80
     case windowOpen = 81
@@ -84,6 +86,8 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case goldDoesNotOpen = 115
     case goldAwaited = 116
     case answersUnderWay = 117
+    case namesNoMember = 118
+    case supplyFixed = 119
     case notTreasurer = 120
     case amountMalformed = 121
     case referenceMalformed = 122
@@ -100,6 +104,11 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case correctionDiffers = 133
     case unknownModel = 134
     case noContributions = 135
+    case returnedOutOfRange = 136
+    case foreignRedemption = 137
+    case redemptionAccepted = 138
+    case redemptionNotAccepted = 139
+    case supplyExceeded = 140
 
     package var description: String {
         switch self {
@@ -115,6 +124,9 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .notAFoundingRole: "voters enter by a decision of the voters, not by enrolment"
         case .tooManyReaders:
             "the organisation has enrolled as many readers as one may"
+        case .namedByAgreement:
+            "the agreement names this account; it enters by a decision of the voters, not by "
+                + "enrolment"
         case .notCustodian: "another site is this patient's custodian"
         case .purposesMalformed: "purposes must be given, known, ascending and each once"
         case .consentEnded: "the consent would end before it starts"
@@ -157,6 +169,7 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .roundNotReady: "the round still awaits updates"
         case .noQuorum: "no quorum of voters vouches for this result"
         case .valuesMalformed: "the round's values are malformed or name another roster"
+        case .tooManyRounds: "the run has more rounds than the agreement allows"
         case .unknownWindow: "there is no such appeal window"
         case .windowOpen: "the appeal window is still open"
         case .evidenceMalformed: "the evidence is malformed or belongs to another network"
@@ -186,6 +199,10 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .goldAwaited: "gold of the period is not shown yet, and its window is open"
         case .answersUnderWay:
             "the kind of answers cannot change while items of the open period await an outcome"
+        case .namesNoMember:
+            "the new agreement names a developer or treasurer that is no member in force and does "
+                + "not enter by the same decision"
+        case .supplyFixed: "the supply was founded once; a new agreement states the same one"
         case .notTreasurer: "the signer is not the treasurer that the agreement names"
         case .amountMalformed: "the amount must be above zero"
         case .referenceMalformed: "a reference must be 1 to 64 of a-z 0-9 . _ -"
@@ -203,6 +220,13 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
             "an earlier correction states the posting otherwise, or left less of it"
         case .unknownModel: "there is no such model on the chain"
         case .noContributions: "no round's weights are recorded for what the model descends from"
+        case .returnedOutOfRange:
+            "what is taken back must be above zero and at most what was posted"
+        case .foreignRedemption: "only who made the request, or the treasurer, can give it up"
+        case .redemptionAccepted:
+            "the treasurer has accepted the redemption; from then on it alone can give it up"
+        case .redemptionNotAccepted: "the treasurer has not accepted the redemption yet"
+        case .supplyExceeded: "all tokens together would exceed 2^62 microtokens"
         }
     }
 }

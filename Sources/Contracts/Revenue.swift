@@ -1,4 +1,4 @@
-import Cryptography
+package import Cryptography
 import Ledger
 package import Wire
 
@@ -111,27 +111,39 @@ extension ChangeSet {
         value(WireWeightState.self, .weights, roundKey(run, round))
     }
 
-    /// The rounds that a model descends from, by run, newest first.
+    /// The runs that a model descends from, newest first, each with the last of its rounds that counts.
     ///
-    /// A model is recorded once, when its parent is on the chain already, so the walk ends; a state
-    /// that nothing leads to, in which it would not, ends it where it comes round.
+    /// A model is recorded once, under the round that made it first, but a later run of the same
+    /// study may make the same bits again: so only the model itself and what a run began with are
+    /// looked up, and in between the run's own rounds stand. A run begins with a model of an earlier
+    /// one, so the numbers fall and the walk ends, also in a state that nothing leads to.
+    package mutating func descent(of model: Digest) -> [(run: WireRunState, rounds: UInt32)] {
+        var result: [(run: WireRunState, rounds: UInt32)] = []
+        var key = model.bytes
+        while let state = value(WireModelState.self, .models, key), state.round > 0,
+            result.last.map({ state.run < $0.run.number }) ?? true, let run = run(state.run)
+        {
+            result.append((run, min(state.round, run.closed)))
+            key = [UInt8](run.initialModel)
+        }
+        return result
+    }
+
+    /// What the rounds that a model descends from weigh, by run, newest first.
     mutating func lineage(of model: Digest) throws(Rejection) -> [LineageSegment] {
         var segments: [LineageSegment] = []
-        var seen: Set<[UInt8]> = []
-        var key = model.bytes
-        while seen.insert(key).inserted,
-            let state = value(WireModelState.self, .models, key), state.round > 0
-        {
-            if segments.last?.run != state.run { segments.append(LineageSegment(run: state.run)) }
-            if let weights = weights(state.run, state.round),
-                let round = round(state.run, state.round),
-                let values = try? WireRoundValues(strictly: [UInt8](round.values))
-            {
-                try segments[segments.count - 1].add(weights, values)
+        for (run, rounds) in descent(of: model) {
+            var segment = LineageSegment(run: run.number)
+            for number in (0..<rounds).reversed() {
+                guard let weights = weights(run.number, number + 1),
+                    let round = round(run.number, number + 1),
+                    let values = try? WireRoundValues(strictly: [UInt8](round.values))
+                else { continue }
+                try segment.add(weights, values)
             }
-            key = [UInt8](state.parent)
+            if segment.isDivisible { segments.append(segment) }
         }
-        return segments.filter(\.isDivisible)
+        return segments
     }
 }
 

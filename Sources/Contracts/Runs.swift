@@ -83,6 +83,8 @@ func start(_ body: WireRunStart, _ call: Call, _ changes: inout ChangeSet) throw
     let newest = changes.newestRun()
     try call.require(changes.run(newest)?.isActive != true, else: .runActive)
     try call.require(body.run == newest + 1, else: .noRun)
+    let most = call.context.agreement.training.rounds
+    try call.require(body.rounds <= most, else: .tooManyRounds)
     var sequence = WireSequenceState()
     sequence.last = UInt64(body.run)
     changes.set(.runs, newestRunKey, to: sequence)
@@ -90,7 +92,7 @@ func start(_ body: WireRunStart, _ call: Call, _ changes: inout ChangeSet) throw
     state.number = body.run
     state.initialModel = body.initialModel
     state.model = body.initialModel
-    state.rounds = body.rounds == 0 ? call.context.agreement.training.rounds : body.rounds
+    state.rounds = body.rounds == 0 ? most : body.rounds
     state.startedHeight = call.height
     state.roster = call.context.voters.accounts.filter { $0.role == .site }.map(\.text)
     changes.setRun(state)

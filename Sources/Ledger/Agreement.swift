@@ -74,6 +74,15 @@ package func validate(_ agreement: WireAgreement) throws(AgreementFault) {
 /// All tokens there may ever be, in microtokens: sums of amounts then fit into 64 bits.
 package let largestSupply: UInt64 = 1 << 62
 
+extension WireAgreement {
+    /// The accounts that the agreement trusts with money: its developers, then its treasurer.
+    ///
+    /// Whoever holds their keys starts runs, posts income and says what was paid out.
+    package var namedAccounts: [AccountID] {
+        (rewards.developers.map(\.account) + [rewards.treasurer]).compactMap { AccountID($0) }
+    }
+}
+
 /// Checks a reward rule by itself.
 package func validate(_ rewards: WireRewardRule) throws(AgreementFault) {
     let points = [

@@ -12,6 +12,7 @@ package enum GenesisFault: Error, Hashable, Sendable, CustomStringConvertible {
     case keyUsedTwice(AccountID)
     case coordinators(Int)
     case noSite
+    case namesNoFounder(AccountID)
     case badAgreement(AgreementFault)
 
     package var description: String {
@@ -26,6 +27,9 @@ package enum GenesisFault: Error, Hashable, Sendable, CustomStringConvertible {
         case .keyUsedTwice(let account): "\(account) uses a key of another founding member"
         case .coordinators(let count): "\(count) coordinators found the network instead of one"
         case .noSite: "no site founds the network"
+        case .namesNoFounder(let account):
+            "the agreement names \(account), which is no founding member; add its document with "
+                + "--member, or any one site could enrol that account with a key of its own"
         case .badAgreement(let fault): "the agreement: \(fault)"
         }
     }
@@ -55,7 +59,7 @@ package struct Genesis: Hashable, Sendable {
             do {
                 member = try Member(strictly: [UInt8](content))
             } catch { throw .badMember(index: index, error) }
-            guard member.account.role?.votes == true || member.account.role == .developer else {
+            guard member.account.role != .annotator, member.account.role != .patient else {
                 throw .foundsLater(member.account)
             }
             if let last = members.last, last.account >= member.account {
@@ -73,6 +77,10 @@ package struct Genesis: Hashable, Sendable {
             throw .coordinators(coordinators.count)
         }
         guard members.contains(where: { $0.account.role == .site }) else { throw .noSite }
+        let founders = Set(members.map(\.account))
+        for account in wire.agreement.namedAccounts where !founders.contains(account) {
+            throw .namesNoFounder(account)
+        }
         self.bytes = bytes
         self.members = members
         self.coordinator = coordinator

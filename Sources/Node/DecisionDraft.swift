@@ -8,7 +8,7 @@ package import Wire
 package struct DecisionDraft: Sendable {
     /// Takes the place of the present coordinator, in office and among the voters.
     package var coordinator: Member?
-    /// Sites that enter.
+    /// Sites that enter, and developers and a treasurer that a new agreement names.
     package var entering: [Member] = []
     /// New keys of members.
     package var rekeyed: [Member] = []

@@ -143,7 +143,9 @@ struct Gateway: Sendable {
             transactions = try body.transactions.map {
                 try WireTransaction(strictly: [UInt8]($0))
             }
-        case .runStart(let body): transactions = try await core.runStart(rounds: body.rounds)
+        case .runStart(let body):
+            transactions = try await core.runStart(
+                rounds: body.rounds, from: [UInt8](body.model))
         case .runStop: transactions = try await core.runStop()
         case .ballot(let body):
             try await core.take(

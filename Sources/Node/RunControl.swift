@@ -7,7 +7,12 @@ import Wire
 
 extension NodeCore {
     /// What starts a run: the open period is closed first, when it can be.
-    func runStart(rounds: UInt32) throws -> [WireTransaction] {
+    ///
+    /// - Parameters:
+    ///   - rounds: 0: as the agreement says.
+    ///   - model: of an earlier round, whose contributors get a share of what the new run earns;
+    ///     empty: the agreement's initial model.
+    func runStart(rounds: UInt32, from model: [UInt8] = []) throws -> [WireTransaction] {
         guard account == terms.newest.coordinator else {
             throw HomeError.foreign("runs are started at the coordinator's home")
         }
@@ -16,6 +21,20 @@ extension NodeCore {
         guard changes.run(newest)?.isActive != true else {
             throw HomeError.foreign(
                 "run \(newest) is under way; wait for it or end it with `tally run stop`")
+        }
+        let most = terms.newest.agreement.training.rounds
+        guard rounds <= most else {
+            throw HomeError.foreign(
+                "the agreement allows \(most) rounds a run, and \(rounds) are asked for")
+        }
+        if !model.isEmpty {
+            guard let state = changes.value(WireModelState.self, .models, model), state.round > 0
+            else {
+                throw HomeError.foreign(
+                    "no round on the chain made the model \(hexString(model)); `tally rounds` names "
+                        + "those that did, and without --from a run starts from the agreement's "
+                        + "initial model")
+            }
         }
         let period = changes.openPeriod()
         if let fault = changes.fault { throw fault }
@@ -37,7 +56,7 @@ extension NodeCore {
         }
         var start = WireTransaction()
         start.runStart.run = newest + 1
-        start.runStart.initialModel = data(try keepInitialModel().bytes)
+        start.runStart.initialModel = data(model.isEmpty ? try keepInitialModel().bytes : model)
         start.runStart.rounds = rounds
         transactions.append(start)
         return transactions

@@ -203,6 +203,7 @@ private func verify(
         }
         findings.add(state.findings)
         findings.add(brokenInvariants(of: ledger.audit.state))
+        findings.add(strayRuns(in: ledger.audit.state, terms: ledger.audit.terms))
     } else {
         findings.add(
             "table state", "it was not compared, for the chain does not execute to its end")

@@ -59,8 +59,9 @@ package struct RoundChecker {
     ///   - reference: the run's reference set.
     ///   - models: the coalitions' models after the round before; those missing are rebuilt.
     /// - Returns: the model and the values that this voter vouches for.
-    /// - Throws: ``ReplayFault``, or what keeps a blob or the state from being read; a fault of an
-    ///   update is no error but a refusal in the roll-call.
+    /// - Throws: ``ReplayFault``, also for a run that starts from a model that nothing accounts for,
+    ///   or what keeps a blob or the state from being read; a fault of an update is no error but a
+    ///   refusal in the roll-call.
     package func check(
         _ run: WireRunState, round number: UInt32, reference: ReferenceSet,
         models: inout some CoalitionModels
@@ -68,6 +69,9 @@ package struct RoundChecker {
         var changes = ChangeSet(above: state)
         guard let round = changes.round(run.number, number) else {
             throw ReplayFault(place: "round \(run.number).\(number)", reason: "is not on the chain")
+        }
+        if let fault = try strayStart(of: run, under: agreement, in: &changes) {
+            throw ReplayFault(place: "run \(run.number)", reason: fault)
         }
         var values = WireRoundValues()
         var accepted: [AcceptedUpdate] = []

@@ -253,6 +253,9 @@ package nonisolated struct WireRunStartRequest: Sendable {
 
   package var rounds: UInt32 = 0
 
+  /// recorded model to start from; empty: the agreement's initial one
+  package var model: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1629,7 +1632,7 @@ nonisolated extension WireContributeRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension WireRunStartRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RunStartRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rounds\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rounds\0\u{1}model\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1638,6 +1641,7 @@ nonisolated extension WireRunStartRequest: SwiftProtobuf.Message, SwiftProtobuf.
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.rounds) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.model) }()
       default: break
       }
     }
@@ -1647,11 +1651,15 @@ nonisolated extension WireRunStartRequest: SwiftProtobuf.Message, SwiftProtobuf.
     if self.rounds != 0 {
       try visitor.visitSingularUInt32Field(value: self.rounds, fieldNumber: 1)
     }
+    if !self.model.isEmpty {
+      try visitor.visitSingularBytesField(value: self.model, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireRunStartRequest, rhs: WireRunStartRequest) -> Bool {
     if lhs.rounds != rhs.rounds {return false}
+    if lhs.model != rhs.model {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

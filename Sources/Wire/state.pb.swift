@@ -877,6 +877,9 @@ package nonisolated struct WireRedemptionState: Sendable {
   /// 0: open
   package var closedHeight: UInt64 = 0
 
+  /// 0: not accepted
+  package var acceptedHeight: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2604,7 +2607,7 @@ nonisolated extension WireReferenceState: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension WireRedemptionState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RedemptionState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}account\0\u{1}microtokens\0\u{1}reference\0\u{1}cancelled\0\u{3}closed_height\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}account\0\u{1}microtokens\0\u{1}reference\0\u{1}cancelled\0\u{3}closed_height\0\u{3}accepted_height\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2617,6 +2620,7 @@ nonisolated extension WireRedemptionState: SwiftProtobuf.Message, SwiftProtobuf.
       case 3: try { try decoder.decodeSingularStringField(value: &self.reference) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.cancelled) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.closedHeight) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.acceptedHeight) }()
       default: break
       }
     }
@@ -2638,6 +2642,9 @@ nonisolated extension WireRedemptionState: SwiftProtobuf.Message, SwiftProtobuf.
     if self.closedHeight != 0 {
       try visitor.visitSingularUInt64Field(value: self.closedHeight, fieldNumber: 5)
     }
+    if self.acceptedHeight != 0 {
+      try visitor.visitSingularUInt64Field(value: self.acceptedHeight, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2647,6 +2654,7 @@ nonisolated extension WireRedemptionState: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.reference != rhs.reference {return false}
     if lhs.cancelled != rhs.cancelled {return false}
     if lhs.closedHeight != rhs.closedHeight {return false}
+    if lhs.acceptedHeight != rhs.acceptedHeight {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -753,7 +753,23 @@ package nonisolated struct WireRedemptionRequest: Sendable {
   package init() {}
 }
 
-/// The treasurer's word that a redemption was paid outside; its tokens leave.
+/// The treasurer takes a redemption on, before it pays outside: its owner cannot give it up any more.
+package nonisolated struct WireRedemptionAccept: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the request
+  package var envelope: Data = Data()
+
+  package var index: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The treasurer's word that an accepted redemption was paid outside; its tokens leave.
 package nonisolated struct WireRedemptionPay: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1155,6 +1171,14 @@ package nonisolated struct WireTransaction: Sendable {
     set {body = .revenuePost(newValue)}
   }
 
+  package var redemptionAccept: WireRedemptionAccept {
+    get {
+      if case .redemptionAccept(let v)? = body {return v}
+      return WireRedemptionAccept()
+    }
+    set {body = .redemptionAccept(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -1190,6 +1214,7 @@ package nonisolated struct WireTransaction: Sendable {
     case claim(WireClaim)
     case correction(WireCorrection)
     case revenuePost(WireRevenuePost)
+    case redemptionAccept(WireRedemptionAccept)
 
   }
 
@@ -2591,6 +2616,41 @@ nonisolated extension WireRedemptionRequest: SwiftProtobuf.Message, SwiftProtobu
   }
 }
 
+nonisolated extension WireRedemptionAccept: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RedemptionAccept"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{1}index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.envelope) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.index) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.envelope.isEmpty {
+      try visitor.visitSingularBytesField(value: self.envelope, fieldNumber: 1)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt32Field(value: self.index, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRedemptionAccept, rhs: WireRedemptionAccept) -> Bool {
+    if lhs.envelope != rhs.envelope {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireRedemptionPay: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RedemptionPay"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}envelope\0\u{1}index\0\u{1}reference\0")
@@ -2888,7 +2948,7 @@ nonisolated extension WireRevenuePost: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Transaction"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}member_enrol\0\u{3}consent_grant\0\u{3}consent_withdraw\0\u{3}record_register\0\u{3}answer_commit\0\u{3}answer_reveal\0\u{3}item_close\0\u{3}period_close\0\u{3}run_start\0\u{3}run_stop\0\u{3}reference_offer\0\u{3}reference_fix\0\u{3}round_open\0\u{3}update_submit\0\u{3}round_checked\0\u{3}round_close\0\u{3}window_expire\0\u{3}member_rekey\0\u{3}member_revoke\0\u{3}evidence_submit\0\u{3}seed_open\0\u{3}item_dispute\0\u{3}gold_commit\0\u{3}gold_reveal\0\u{2}\u{6}transfer\0\u{3}redemption_request\0\u{3}redemption_pay\0\u{3}redemption_cancel\0\u{3}claim_key\0\u{1}claim\0\u{1}correction\0\u{3}revenue_post\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}member_enrol\0\u{3}consent_grant\0\u{3}consent_withdraw\0\u{3}record_register\0\u{3}answer_commit\0\u{3}answer_reveal\0\u{3}item_close\0\u{3}period_close\0\u{3}run_start\0\u{3}run_stop\0\u{3}reference_offer\0\u{3}reference_fix\0\u{3}round_open\0\u{3}update_submit\0\u{3}round_checked\0\u{3}round_close\0\u{3}window_expire\0\u{3}member_rekey\0\u{3}member_revoke\0\u{3}evidence_submit\0\u{3}seed_open\0\u{3}item_dispute\0\u{3}gold_commit\0\u{3}gold_reveal\0\u{2}\u{6}transfer\0\u{3}redemption_request\0\u{3}redemption_pay\0\u{3}redemption_cancel\0\u{3}claim_key\0\u{1}claim\0\u{1}correction\0\u{3}revenue_post\0\u{3}redemption_accept\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3312,6 +3372,19 @@ nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.body = .revenuePost(v)
         }
       }()
+      case 38: try {
+        var v: WireRedemptionAccept?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .redemptionAccept(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .redemptionAccept(v)
+        }
+      }()
       default: break
       }
     }
@@ -3450,6 +3523,10 @@ nonisolated extension WireTransaction: SwiftProtobuf.Message, SwiftProtobuf._Mes
     case .revenuePost?: try {
       guard case .revenuePost(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 37)
+    }()
+    case .redemptionAccept?: try {
+      guard case .redemptionAccept(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 38)
     }()
     case nil: break
     }

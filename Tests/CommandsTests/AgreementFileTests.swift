@@ -135,6 +135,7 @@ struct AgreementFileTests {
         BadAgreement("\"0.2\"", "\"2e-1\"", "training.learningRate must be a decimal"),
         BadAgreement("\"0.2\"", "\"-0.2\"", "training.learningRate must be a decimal"),
         BadAgreement("\"1000000\"", "1000000", "rewards.supply must be a decimal"),
+        BadAgreement("\"1000000\"", "\"99999999999999\"", "rewards.supply is too large"),
         BadAgreement("\"2/3\"", "\"2:3\"", "annotation.nearShare must be a fraction"),
         BadAgreement("\"2/3\"", "\"4/3\"", "annotation.nearShare must be a fraction"),
         BadAgreement("majorityQuorum: false", "majorityQuorum: maybe", "chain.majorityQuorum"),

@@ -33,14 +33,11 @@ final class ReportLedger {
 
     static func item(_ number: Int) -> String { "north/n\(number)" }
 
-    /// Block 1 enrols the developer and north's readers; block 2 registers items for them.
+    /// Block 1 enrols north's readers; block 2 registers items for them.
     ///
     /// The patient of the first item waives the reward.
     func open(items: Int) throws {
-        try block([
-            (Consortium.coordinator, [.enrol(try memberDocument(Consortium.developer))]),
-            (Self.north, try Self.readers.map { .enrol(try memberDocument($0)) }),
-        ])
+        try block([(Self.north, try Self.readers.map { .enrol(try memberDocument($0)) })])
         let transactions = (0..<items).flatMap { number -> [WireTransaction] in
             let patient = named("patient \(number)")
             return [

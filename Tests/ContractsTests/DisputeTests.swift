@@ -25,8 +25,6 @@ struct DisputeTests {
         agreement.annotation.goldWindow = 0
         agreement.rewards.appealWindow = 40
         var consortium = try Consortium(agreement, enrolling: false)
-        try consortium.applied(
-            [.enrol(memberDocument(Consortium.developer))], by: Consortium.coordinator, at: 1)
         let readers = ["north-1", "north-2", "west-1"].map { AccountID(.annotator, $0) }
         for site in [Consortium.north, Consortium.west] {
             let own = readers.filter { $0.name.hasPrefix(site.name) }

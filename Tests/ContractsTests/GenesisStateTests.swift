@@ -35,7 +35,7 @@ struct GenesisStateTests {
         }
         #expect(
             consortium.read { $0.member(Consortium.developer) }?.organisation
-                == Consortium.coordinator.text)
+                == Consortium.developer.text)
         #expect(
             consortium.balance(ConsortiumAccount.reserve) == 1_000_000_000_000 - 12 * 10_000_000)
         #expect(consortium.audit().isEmpty)

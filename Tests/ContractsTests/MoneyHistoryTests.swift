@@ -13,6 +13,20 @@ private struct MoneyHistory {
         let height: UInt64
         /// Accounts whose balances it may touch; nil: whoever knows.
         let touched: Set<AccountID>?
+        /// Under which its outcome is counted; nil: it only leads up to another step.
+        let kind: Kind?
+    }
+
+    enum Kind: CaseIterable {
+        case transfer, request, accept, payout, giveUp, claim, revenue
+        case correction, incomeCorrection, payoutCorrection, expiry
+    }
+
+    /// A posting that a correction may name.
+    struct Posted {
+        let place: Int
+        let kind: Kind
+        let posting: WirePosting
     }
 
     static let members: [AccountID] =
@@ -26,7 +40,8 @@ private struct MoneyHistory {
     private(set) var steps: [Step] = []
     private var height: UInt64 = 3
     private var references = 0
-    private var requests: [TransactionID] = []
+    private var requests: [(id: TransactionID, account: AccountID, amount: UInt64)] = []
+    private var posted: [Posted] = []
     private var claims: [[UInt8]: UInt64] = [:]
 
     init(seed: UInt64, network: NetworkID) throws {
@@ -58,10 +73,24 @@ private struct MoneyHistory {
     }
 
     private mutating func add(
-        _ transaction: WireTransaction, by signer: AccountID, touching: Set<AccountID>? = nil
+        _ transaction: WireTransaction, by signer: AccountID, _ kind: Kind? = nil,
+        touching: Set<AccountID>? = nil
     ) {
         steps.append(
-            Step(transaction: transaction, signer: signer, height: height, touched: touching))
+            Step(
+                transaction: transaction, signer: signer, height: height, touched: touching,
+                kind: kind))
+    }
+
+    /// Notes what the newest step posts if it is applied.
+    private mutating func note(
+        _ kind: Kind, from debit: AccountID, to credit: AccountID, _ amount: UInt64
+    ) {
+        var posting = WirePosting()
+        posting.debit = debit.text
+        posting.credit = credit.text
+        posting.microtokens = amount
+        posted.append(Posted(place: steps.count - 1, kind: kind, posting: posting))
     }
 
     private mutating func settle(_ round: UInt32) throws {
@@ -99,39 +128,68 @@ private struct MoneyHistory {
         let amount = UInt64.random(in: 0...policy.roundPoolMicrotokens / 4 + 2, using: &random)
         references += Int.random(in: 0...3, using: &random) == 0 ? 0 : 1
         let reference = "r\(references)"
-        switch Int.random(in: 0...6, using: &random) {
-        case 0...2:
-            let receiver = drawn(Self.members, &random) ?? Consortium.west
+        let receiver = drawn(Self.members, &random) ?? Consortium.west
+        switch Int.random(in: 0...9, using: &random) {
+        case 0...1:
             add(
-                .transfer(to: receiver.text, amount, reference: reference), by: payer,
+                .transfer(to: receiver.text, amount, reference: reference), by: payer, .transfer,
                 touching: [payer, receiver])
-        case 3:
-            requests.append(Self.id(steps.count))
-            add(
-                .redeem(amount), by: payer,
-                touching: [payer, ConsortiumAccount.redemption(of: payer)])
-        case 4:
-            guard let request = drawn(requests, &random) else { return }
-            let isPaid = Bool.random(using: &random)
-            add(
-                isPaid
-                    ? .payOut(request.envelope.bytes, reference: reference)
-                    : .giveUp(request.envelope.bytes), by: Consortium.treasurer)
-        case 5:
+            note(.correction, from: payer, to: receiver, amount)
+        case 2...3:
+            let aside = ConsortiumAccount.redemption(of: payer)
+            requests.append((Self.id(steps.count), payer, amount))
+            add(.redeem(amount), by: payer, .request, touching: [payer, aside])
+        case 4...5: answerRequest(reference)
+        case 6:
             let patient = drawn(Self.patients, &random) ?? named("nobody")
             let number = claims[patient, default: 0] + 1
             claims[patient] = number
-            let receiver = drawn(Self.members, &random) ?? Consortium.west
             add(
                 try claimTransaction(
                     of: patient, to: receiver.text, Bool.random(using: &random) ? 0 : amount,
-                    number: number, network: network), by: payer,
+                    number: number, network: network), by: payer, .claim,
                 touching: [patientAccount(patient), receiver])
-        default:
+        case 7:
             add(
                 .revenue(
                     of: named("model 1.\(UInt32.random(in: 0...round, using: &random))"), amount,
-                    reference: reference), by: Consortium.treasurer)
+                    reference: reference), by: Consortium.treasurer, .revenue)
+            note(
+                .incomeCorrection, from: ConsortiumAccount.payers,
+                to: AccountID(kind: "revenue", name: reference), amount)
+        case 8: correct()
+        default: add(.expire("round/1.\(round)"), by: payer, .expiry)
+        }
+    }
+
+    /// The treasurer accepts, pays or gives up a request, or its owner gives it up.
+    private mutating func answerRequest(_ reference: String) {
+        guard let (request, account, amount) = requests.randomElement(using: &random) else {
+            return
+        }
+        let id = request.envelope.bytes
+        let choice = Int.random(in: 0...4, using: &random)
+        if choice <= 2 { add(.accept(id), by: Consortium.treasurer, .accept) }
+        if choice >= 1, choice <= 3 {
+            add(.payOut(id, reference: reference), by: Consortium.treasurer, .payout)
+            note(
+                .payoutCorrection, from: ConsortiumAccount.redemption(of: account),
+                to: ConsortiumAccount.payees, amount)
+        }
+        if choice >= 3 {
+            add(.giveUp(id), by: choice == 3 ? Consortium.treasurer : account, .giveUp)
+        }
+    }
+
+    /// Three voters say that a posting is wrong; the third word takes it back.
+    private mutating func correct() {
+        guard let wrong = posted.randomElement(using: &random) else { return }
+        let returned = UInt64.random(in: 0...wrong.posting.microtokens, using: &random)
+        for (number, voter) in Consortium.sites.enumerated() {
+            add(
+                .correction(
+                    Self.id(wrong.place).envelope.bytes, wrong.posting, returned: returned),
+                by: voter, number == 2 ? wrong.kind : nil)
         }
     }
 
@@ -150,23 +208,37 @@ private struct MoneyHistory {
     }
 }
 
+/// How often the steps of a kind were applied and refused.
+private struct Tally {
+    var applied = 0
+    var refused = 0
+}
+
 /// What a history came to.
 private struct Outcome {
     var consortium: Consortium
     var rejections: [Int: Rejection] = [:]
     var findings: [String] = []
+    /// What was executed, as the chain records it, with what came of it.
+    var records: [Record] = []
 
     var balances: [StateEntry] {
         consortium.state.entries(in: .balances, prefix: [], limit: .max)
+    }
+
+    struct Record {
+        let transaction: [UInt8]
+        let id: TransactionID
+        let signer: AccountID
+        let height: UInt64
+        let rejection: Rejection?
     }
 }
 
 struct MoneyHistoryTests {
     /// Patients consent, the last waives; claim keys are set, a run is ready, readers have weights.
-    private static let founded = Result {
+    private static func founding() throws -> Consortium {
         var consortium = try Consortium()
-        try consortium.applied(
-            [.enrol(memberDocument(Consortium.treasurer))], by: Consortium.coordinator)
         let patients = MoneyHistory.patients
         try consortium.applied(
             patients.enumerated().flatMap { number, patient -> [WireTransaction] in
@@ -179,7 +251,12 @@ struct MoneyHistoryTests {
         return consortium
     }
 
-    private func weighted(_ consortium: inout Consortium, _ random: inout SplitMix64) {
+    private static let founded = Result { try founding() }
+    /// Founded once more, so that a replay shares no state with what it is compared with.
+    private static let refounded = Result { try founding() }
+
+    private func weighted(_ consortium: inout Consortium, seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x5EED)
         for reader in Consortium.readers(of: Consortium.east) {
             var total = WirePayTotal()
             if Bool.random(using: &random) {
@@ -195,14 +272,18 @@ struct MoneyHistoryTests {
         _ history: MoneyHistory, order: [Int], seed: UInt64
     ) throws -> Outcome {
         var consortium = try Self.founded.get()
-        var random = SplitMix64(seed: seed ^ 0x5EED)
-        weighted(&consortium, &random)
+        weighted(&consortium, seed: seed)
         var outcome = Outcome(consortium: consortium)
         for place in order {
             let step = history.steps[place]
-            outcome.rejections[place] = outcome.consortium.execute(
+            let rejection = outcome.consortium.execute(
                 step.transaction, id: MoneyHistory.id(place), by: step.signer, at: step.height,
                 policy: history.policy)
+            outcome.rejections[place] = rejection
+            outcome.records.append(
+                Outcome.Record(
+                    transaction: step.transaction.encoded(), id: MoneyHistory.id(place),
+                    signer: step.signer, height: step.height, rejection: rejection))
             guard case .roundClose(let close) = step.transaction.body else { continue }
             let pool = ConsortiumAccount.pool(run: 1, round: close.round)
             let waiting = RewardRole.allCases.reduce(UInt64(0)) { sum, role in
@@ -218,10 +299,28 @@ struct MoneyHistoryTests {
         return outcome
     }
 
+    /// What the records come to above a state that was founded apart.
+    ///
+    /// - Returns: the state; nil when a record has another outcome than before.
+    private func replay(
+        _ outcome: Outcome, policy: WireRewardRule, seed: UInt64
+    ) throws -> [StateEntry]? {
+        var consortium = try Self.refounded.get()
+        weighted(&consortium, seed: seed)
+        for record in outcome.records {
+            let rejection = consortium.execute(
+                try WireTransaction(strictly: record.transaction), id: record.id,
+                by: record.signer, at: record.height, policy: policy)
+            guard rejection == record.rejection else { return nil }
+        }
+        return consortium.state.entries
+    }
+
     /// 100 seeds a case: 10,000 histories in all.
     @Test("random policies and histories keep all money where it belongs", arguments: 0..<100)
     func histories(block: Int) throws {
         let network = try Self.founded.get().network
+        var tallies: [MoneyHistory.Kind: Tally] = [:]
         for seed in UInt64(block * 100)..<UInt64(block * 100 + 100) {
             let history = try MoneyHistory(seed: seed, network: network)
             let order = Array(history.steps.indices)
@@ -233,15 +332,27 @@ struct MoneyHistoryTests {
             #expect(
                 closes.allSatisfy { outcome.rejections[$0] == nil },
                 "seed \(seed): a round does not close")
-            let again = try run(history, order: order, seed: seed)
+            for place in history.steps.indices {
+                guard let kind = history.steps[place].kind else { continue }
+                if outcome.rejections[place] == nil {
+                    tallies[kind, default: Tally()].applied += 1
+                } else {
+                    tallies[kind, default: Tally()].refused += 1
+                }
+            }
             #expect(
-                again.consortium.state.entries == outcome.consortium.state.entries,
-                "seed \(seed): another state")
+                try replay(outcome, policy: history.policy, seed: seed)
+                    == outcome.consortium.state.entries, "seed \(seed): another state")
             guard let place = history.unrelated else { continue }
             var swapped = order
             swapped.swapAt(place, place + 1)
             let other = try run(history, order: swapped, seed: seed)
             #expect(other.balances == outcome.balances, "seed \(seed): the order matters")
+        }
+        // Histories in which nothing is ever applied, or nothing refused, would prove nothing.
+        for kind in MoneyHistory.Kind.allCases {
+            let tally = tallies[kind] ?? Tally()
+            #expect(tally.applied >= 5 && tally.refused >= 5, "block \(block): \(kind) \(tally)")
         }
     }
 }

@@ -45,7 +45,7 @@ struct PaymentTests {
         #expect(consortium.held(escrow) == 50_001)
         #expect(supply(consortium).issued == issued)
         try consortium.applied(
-            [.payOut([UInt8](id), reference: "bank-1")], by: Self.treasurer)
+            [.accept([UInt8](id)), .payOut([UInt8](id), reference: "bank-1")], by: Self.treasurer)
         #expect(consortium.held(escrow) == 1)
         #expect(supply(consortium).issued == issued - 50_000)
         #expect(supply(consortium).redeemed == 50_000)
@@ -53,6 +53,69 @@ struct PaymentTests {
         #expect(consortium.held(escrow) == 0)
         #expect(consortium.held(Self.developer) == 100_001)
         #expect(consortium.audit().isEmpty)
+    }
+
+    @Test("what the treasurer has accepted, it alone gives back")
+    func accepted() throws {
+        var consortium = try founded()
+        let request = try #require(
+            consortium.applied([.redeem(50_000)], by: Self.developer).first)
+        let id = [UInt8](request.envelope)
+        try consortium.applied([.accept(id)], by: Self.treasurer)
+        #expect(
+            try consortium.outcome(.giveUp(id), by: Self.developer) == .redemptionAccepted)
+        #expect(consortium.held(ConsortiumAccount.redemption(of: Self.developer)) == 50_000)
+        try consortium.applied([.giveUp(id)], by: Self.treasurer)
+        #expect(consortium.held(Self.developer) == 150_001)
+        #expect(consortium.audit().isEmpty)
+    }
+
+    /// The word of a quorum on a posting from or to the outside.
+    private func correct(
+        from debit: String, to credit: String, _ amount: UInt64, returned: UInt64,
+        _ consortium: inout Consortium
+    ) throws {
+        var posting = WirePosting()
+        posting.debit = debit
+        posting.credit = credit
+        posting.microtokens = amount
+        for voter in Consortium.sites {
+            try consortium.applied(
+                [.correction(named("wrong"), posting, returned: returned)], by: voter)
+        }
+        #expect(consortium.audit().isEmpty)
+    }
+
+    @Test("a wrong income leaves by the reserve, and the supply with it")
+    func wrongIncome() throws {
+        var consortium = try founded()
+        try consortium.applied(
+            [.revenue(of: named("model 1.1"), 1_000_000, reference: "sale-1")], by: Self.treasurer)
+        let (before, reserve) = (supply(consortium), consortium.held(ConsortiumAccount.reserve))
+        try correct(
+            from: "external/revenue", to: "revenue/sale-1", 1_000_000, returned: 400_000,
+            &consortium)
+        #expect(supply(consortium).issued == before.issued - 400_000)
+        #expect(supply(consortium).revenue == 600_000)
+        #expect(consortium.held(ConsortiumAccount.reserve) == reserve - 400_000)
+    }
+
+    @Test("a wrong payout gives the owner its tokens back, and the supply")
+    func wrongPayout() throws {
+        var consortium = try founded()
+        let request = try #require(
+            consortium.applied([.redeem(50_000)], by: Self.developer).first)
+        let id = [UInt8](request.envelope)
+        try consortium.applied(
+            [.accept(id), .payOut(id, reference: "bank-1")], by: Self.treasurer)
+        let before = supply(consortium)
+        try correct(
+            from: "redemption-developer/lab", to: "external/redemptions", 50_000,
+            returned: 50_000, &consortium)
+        #expect(supply(consortium).issued == before.issued + 50_000)
+        #expect(supply(consortium).redeemed == 0)
+        #expect(consortium.held(Self.developer) == 150_001)
+        #expect(try consortium.outcome(.giveUp(id), by: Self.developer) == .redemptionClosed)
     }
 
     @Test("a patient claims with its key, whoever carries the claim, part after part")

@@ -13,8 +13,6 @@ struct RevenueTests {
     func trained(runs: UInt32) throws -> Consortium {
         var consortium = try Consortium()
         try consortium.applied(
-            [.enrol(memberDocument(Self.treasurer))], by: Consortium.coordinator)
-        try consortium.applied(
             [.grant(Self.p), .grant(Self.q, waive: true)], by: Consortium.north)
         try consortium.startRun(rounds: 2)
         for round in 1...UInt32(2) {
@@ -104,15 +102,50 @@ struct RevenueTests {
         #expect(paid[patientAccount(Self.p).text] == 24)
     }
 
+    /// Run 2 begins as run 1 did and makes the same models in rounds 1 and 2, with another patient.
+    func repeated() throws -> Consortium {
+        var consortium = try trained(runs: 1)
+        try consortium.startRun(2, from: named("model 1.0"), rounds: 3)
+        for round in 1...UInt32(3) {
+            try consortium.openRound(2, round)
+            try consortium.closeRound(
+                2, round, roundValues([(1, 0), (0, 0), (0, 0)], patients: [named("r"): round]),
+                model: round < 3 ? named("model 1.\(round)") : nil)
+        }
+        return consortium
+    }
+
+    @Test("a run that makes an earlier run's models again is paid for all of its own rounds")
+    func repeatedModels() throws {
+        var consortium = try repeated()
+        let paid = try post(7_000_000, for: "model 2.3", "sale-1", &consortium)
+        #expect(paid[patientAccount(named("r")).text] == 4_000_000)
+        #expect(paid["site/east"] == 1_500_000 && paid["developer/lab"] == 1_500_000)
+        // Run 1 has no part in it: run 2 never began with what run 1 made.
+        #expect(paid[patientAccount(Self.p).text] == nil && paid["site/north"] == nil)
+    }
+
+    @Test("a run from a model that two runs made passes its share on to the first of them")
+    func fromRepeated() throws {
+        var consortium = try repeated()
+        try consortium.startRun(3, from: named("model 1.2"), rounds: 1)
+        try consortium.openRound(3, 1)
+        try consortium.closeRound(
+            3, 1, roundValues([(0, 0), (0, 0), (1, 0)], patients: [named("s"): 1]))
+        let paid = try post(7_000_000, for: "model 3.1", "sale-1", &consortium)
+        #expect(paid[patientAccount(named("s")).text] == 3_200_000)
+        #expect(paid[patientAccount(Self.p).text] == 480_000)
+        #expect(paid[patientAccount(named("r")).text] == nil)
+    }
+
     @Test("a lineage that comes round, as no transaction makes one, ends where it does")
     func circle() throws {
         var consortium = try trained(runs: 2)
-        var state = WireModelState()
-        state.run = 1
-        state.round = 1
-        state.parent = data(named("model 2.1"))
-        consortium.corrupt(.models, named("model 1.1"), state.encoded())
+        var first = try #require(consortium.run(1))
+        first.initialModel = data(named("model 2.1"))
+        consortium.corrupt(.runs, bigEndian(UInt32(1)), first.encoded())
         let paid = try post(7_000_000, for: "model 2.1", "sale-1", &consortium)
         #expect(paid["revenue/sale-1"] == 7_000_000)
+        #expect(paid[patientAccount(Self.p).text] == 3_200_000 + 480_000)
     }
 }

@@ -70,6 +70,16 @@ extension TransitionTests {
         TransitionRow(.unknownAccount, "revoking who is no member") {
             try $0.outcome(.revoke(newcomer.text), by: east)
         },
+        TransitionRow(.notPermitted, "a site revokes its treasurer, whom the agreement names") {
+            let treasurer = Consortium.treasurer
+            guard var state = $0.read({ $0.member(treasurer) }) else { return nil }
+            state.organisation = east.text
+            $0.corrupt(.members, Array(treasurer.text.utf8), state.encoded())
+            return try $0.outcome(.revoke(treasurer.text), by: east)
+        },
+        TransitionRow(nil, "the treasurer whom the agreement names revokes itself") {
+            try $0.outcome(.revoke(Consortium.treasurer.text), by: Consortium.treasurer)
+        },
         TransitionRow(.notPermitted, "revoking another site's reader") {
             try $0.outcome(.revoke(reader.text), by: north)
         },
@@ -86,6 +96,23 @@ extension TransitionTests {
             try $0.outcome(
                 .enrol(memberDocument(AccountID(.coordinator, "second"))),
                 by: Consortium.coordinator)
+        },
+        TransitionRow(
+            .namedByAgreement, "the treasurer that the agreement names, whose keys differ"
+        ) {
+            let mine = try signedMember(
+                account: Consortium.treasurer, signing: SigningKey(seed: named("mine")), vote: nil,
+                transport: named("my transport"), endpoint: "")
+            return try $0.outcome(.enrol(mine), by: east)
+        },
+        TransitionRow(
+            .namedByAgreement, "the developer that the agreement names, by the coordinator"
+        ) {
+            try $0.outcome(
+                .enrol(memberDocument(Consortium.developer)), by: Consortium.coordinator)
+        },
+        TransitionRow(nil, "a treasurer that the agreement does not name") {
+            try $0.outcome(.enrol(memberDocument(AccountID(.treasurer, "other"))), by: east)
         },
         TransitionRow(.tooManyReaders, "a reader after a thousand, whose account exists") {
             enrolled(readersPerOrganisation, &$0, by: east)

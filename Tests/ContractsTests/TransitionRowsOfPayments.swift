@@ -12,10 +12,9 @@ private let short = [UInt8](repeating: 1, count: 31)
 private let patient = named("patient p")
 private let request = named("no request")
 
-/// The treasurer is enrolled; round 1 has paid the developer 150,001 and patient p 400,001, both
+/// Round 1 has paid the developer 150,001 and patient p 400,001, both
 /// available now.
 func funded(_ consortium: inout Consortium) throws {
-    try consortium.applied([.enrol(memberDocument(treasurer))], by: coordinator)
     try consortium.applied([.grant(patient)], by: north)
     try consortium.startRun(rounds: 2)
     try consortium.openRound(1, 1)
@@ -31,8 +30,14 @@ private func requested(_ consortium: inout Consortium) throws -> [UInt8] {
     return effects.map { [UInt8]($0.envelope) }.first ?? []
 }
 
-private func paidOut(_ consortium: inout Consortium) throws -> [UInt8] {
+private func accepted(_ consortium: inout Consortium) throws -> [UInt8] {
     let id = try requested(&consortium)
+    try consortium.applied([.accept(id)], by: treasurer)
+    return id
+}
+
+private func paidOut(_ consortium: inout Consortium) throws -> [UInt8] {
+    let id = try accepted(&consortium)
     try consortium.applied([.payOut(id, reference: "bank-1")], by: treasurer)
     return id
 }
@@ -190,11 +195,56 @@ extension TransitionTests {
             _ = try paidOut(&$0)
             let effects = try $0.applied([.redeem(1)], by: developer)
             let id = effects.map { [UInt8]($0.envelope) }.first ?? []
+            try $0.applied([.accept(id)], by: treasurer)
+            return try $0.outcome(.payOut(id, reference: "bank-1"), by: treasurer)
+        },
+        TransitionRow(.redemptionNotAccepted, "a payout before it is accepted, of a used reference")
+        {
+            _ = try paidOut(&$0)
+            let effects = try $0.applied([.redeem(1)], by: developer)
+            let id = effects.map { [UInt8]($0.envelope) }.first ?? []
             return try $0.outcome(.payOut(id, reference: "bank-1"), by: treasurer)
         },
         TransitionRow(nil, "a payout") {
-            let id = try requested(&$0)
+            let id = try accepted(&$0)
             return try $0.outcome(.payOut(id, reference: "bank-1"), by: treasurer)
+        },
+        TransitionRow(.malformedField, "a site accepts a request of 31 bytes") {
+            try $0.outcome(.accept(short), by: east)
+        },
+        TransitionRow(.notTreasurer, "a site accepts no request") {
+            try $0.outcome(.accept(request), by: east)
+        },
+        TransitionRow(.notTreasurer, "the owner accepts its own request") {
+            let id = try requested(&$0)
+            return try $0.outcome(.accept(id), by: developer)
+        },
+        TransitionRow(.unknownRedemption, "accepting no request") {
+            try $0.outcome(.accept(request), by: treasurer)
+        },
+        TransitionRow(.redemptionClosed, "accepting a paid request") {
+            let id = try paidOut(&$0)
+            return try $0.outcome(.accept(id), by: treasurer)
+        },
+        TransitionRow(.redemptionAccepted, "accepting a request twice") {
+            let id = try accepted(&$0)
+            return try $0.outcome(.accept(id), by: treasurer)
+        },
+        TransitionRow(nil, "the treasurer accepts a request") {
+            let id = try requested(&$0)
+            return try $0.outcome(.accept(id), by: treasurer)
+        },
+        TransitionRow(.redemptionAccepted, "its owner gives up what the treasurer has accepted") {
+            let id = try accepted(&$0)
+            return try $0.outcome(.giveUp(id), by: developer)
+        },
+        TransitionRow(nil, "the treasurer gives up what it has accepted") {
+            let id = try accepted(&$0)
+            return try $0.outcome(.giveUp(id), by: treasurer)
+        },
+        TransitionRow(nil, "its owner gives up what nobody has accepted") {
+            let id = try requested(&$0)
+            return try $0.outcome(.giveUp(id), by: developer)
         },
         TransitionRow(.malformedField, "giving up a request of 31 bytes") {
             try $0.outcome(.giveUp(short), by: east)
@@ -202,7 +252,7 @@ extension TransitionTests {
         TransitionRow(.unknownRedemption, "giving up no request") {
             try $0.outcome(.giveUp(request), by: east)
         },
-        TransitionRow(.notPermitted, "giving up another's paid request") {
+        TransitionRow(.foreignRedemption, "giving up another's paid request") {
             let id = try paidOut(&$0)
             return try $0.outcome(.giveUp(id), by: east)
         },
@@ -319,19 +369,47 @@ extension TransitionTests {
             let (posting, envelope) = try posted(&$0)
             return try $0.outcome(.correction(envelope, posting, returned: 0), by: reader)
         },
-        TransitionRow(.amountMalformed, "a correction of nothing") {
+        TransitionRow(.returnedOutOfRange, "a correction of nothing") {
             let (posting, envelope) = try posted(&$0)
             return try $0.outcome(.correction(envelope, posting, returned: 0), by: east)
         },
-        TransitionRow(.amountMalformed, "a correction of more than was posted") {
+        TransitionRow(.returnedOutOfRange, "a correction of more than was posted") {
             let (posting, envelope) = try posted(&$0)
             return try $0.outcome(.correction(envelope, posting, returned: 10_001), by: east)
         },
         TransitionRow(.notCorrectable, "a correction of what a pool received") {
             try oneWord(&$0) { $0.credit = "pool/1.1" }
         },
-        TransitionRow(.notCorrectable, "a correction of income from outside") {
+        TransitionRow(.notCorrectable, "a correction of income that went to a member") {
             try oneWord(&$0) { $0.debit = "external/revenue" }
+        },
+        TransitionRow(.notCorrectable, "a correction of what came out of redemptions") {
+            try oneWord(&$0) { $0.debit = "external/redemptions" }
+        },
+        TransitionRow(.notCorrectable, "a correction of a payout that nobody had put aside") {
+            try oneWord(&$0) { $0.credit = "external/redemptions" }
+        },
+        TransitionRow(.notCorrectable, "a correction of a payout of no member's") {
+            try oneWord(&$0) {
+                $0.debit = "redemption-moon/lab"
+                $0.credit = "external/redemptions"
+            }
+        },
+        TransitionRow(.insufficientBalance, "a correction of more income than ever came") {
+            var (posting, envelope) = try posted(&$0)
+            posting.debit = "external/revenue"
+            posting.credit = "revenue/sale-1"
+            let word = WireTransaction.correction(envelope, posting, returned: 4_000)
+            for voter in Consortium.sites.prefix(2) { try $0.applied([word], by: voter) }
+            return try $0.outcome(word, by: west)
+        },
+        TransitionRow(.insufficientBalance, "a correction of more payouts than there were") {
+            var (posting, envelope) = try posted(&$0)
+            posting.debit = "redemption-developer/lab"
+            posting.credit = "external/redemptions"
+            let word = WireTransaction.correction(envelope, posting, returned: 4_000)
+            for voter in Consortium.sites.prefix(2) { try $0.applied([word], by: voter) }
+            return try $0.outcome(word, by: west)
         },
         TransitionRow(.notCorrectable, "a correction of what was put aside to be paid out") {
             try oneWord(&$0) { $0.credit = "redemption-developer/lab" }
@@ -390,12 +468,12 @@ extension TransitionTests {
             return try $0.outcome(
                 .revenue(of: named("model 1.1"), .max, reference: "sale-1"), by: treasurer)
         },
-        TransitionRow(.amountOverflow, "income beyond all tokens that there may be") {
+        TransitionRow(.supplyExceeded, "income beyond all tokens that there may be") {
             try funded(&$0)
             return try $0.outcome(
                 .revenue(of: named("model 1.1"), 1 << 62, reference: "sale-1"), by: treasurer)
         },
-        TransitionRow(.amountOverflow, "income beyond 64 bits") {
+        TransitionRow(.supplyExceeded, "income beyond 64 bits") {
             try funded(&$0)
             return try $0.outcome(
                 .revenue(of: named("model 1.1"), .max, reference: "sale-1"), by: treasurer)

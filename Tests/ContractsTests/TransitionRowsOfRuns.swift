@@ -101,7 +101,11 @@ extension TransitionTests {
         },
         TransitionRow(nil, "run 2 after run 1 was finished") {
             try finished(&$0)
-            return try $0.outcome(.startRun(2, from: model, rounds: 100_000), by: developer)
+            return try $0.outcome(.startRun(2, from: model, rounds: 20), by: developer)
+        },
+        TransitionRow(.tooManyRounds, "one round more than the agreement has") {
+            try finished(&$0)
+            return try $0.outcome(.startRun(2, from: model, rounds: 21), by: developer)
         },
         TransitionRow(.notPermitted, "a site stops a run") {
             try $0.outcome(.stopRun(9), by: east)

@@ -18,7 +18,7 @@ struct Kills: AsyncParsableCommand {
     @Option(help: "How many of them in each phase.") var each = 30
     @Option(help: "Of all that is drawn; the number of the training is added.") var seed: UInt64 = 1
     @Option(help: "A file that keeps the counts.") var state: String?
-    @Option(help: "The rounds of one training.") var rounds = 20
+    @Option(help: "The rounds of one training, at most 20.") var rounds = 20
 
     private struct State: Codable {
         var trainings: UInt64 = 0

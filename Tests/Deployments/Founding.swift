@@ -90,7 +90,7 @@ package enum Study {
           features: [\(features.joined(separator: ", "))]
           positiveAbove: 3
           negativeBelow: 3
-          rounds: 4
+          rounds: 20
           localSteps: 5
           learningRate: "0.2"
           l2: "0"
@@ -130,14 +130,16 @@ extension Deployment {
         }
         try await newKey(Self.coordinator, "coordinator", ["--endpoint", endpoint(port)])
         try await newKey("model-team", "developer")
+        try await done(["key", "new", "--name", "office", "--role", "treasurer"], in: "treasurer")
         for (index, site) in Self.sites.enumerated() {
             try await newKey(site, "site", ["--endpoint", endpoint(port + 2 + index)])
         }
-        let members = (Self.sites + ["model-team"]).flatMap {
-            ["--member", "\(home($0))/\($0).member"]
-        }
+        let members =
+            (Self.sites + ["model-team"]).flatMap { ["--member", "\(home($0))/\($0).member"] }
+            + ["--member", "\(home("treasurer"))/office.member"]
         let agreement = try file("agreement.yaml", text)
         try await done(["network", "init", agreement] + members, in: Self.coordinator)
+        try await done(["network", "join", genesis, "--site", "site/north"], in: "treasurer")
         for site in Self.sites {
             try await done(
                 ["network", "join", genesis, "--content-key", "\(home("hub"))/keys/content.key"],

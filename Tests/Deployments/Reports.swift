@@ -105,7 +105,12 @@ package struct LineageReport: Decodable, Sendable {
         package let manifest: String
     }
 
+    package struct Step: Decodable, Sendable {
+        package let model: String
+    }
+
     package let updates: [Update]
+    package let ancestors: [Step]
 }
 
 package struct WorklistReport: Decodable, Sendable {

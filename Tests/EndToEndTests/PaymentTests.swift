@@ -50,16 +50,6 @@ private struct WhatIf: Decodable {
 extension EndToEnd {
     @Suite("Payments", .timeLimit(.minutes(5)))
     struct Payments {
-        /// Enrols the treasurer that the agreement names.
-        private func enrolTreasurer(_ deployment: Deployment) async throws {
-            try await deployment.done(
-                ["key", "new", "--name", "office", "--role", "treasurer"], in: "treasurer")
-            try await deployment.done(
-                ["network", "join", deployment.genesis, "--site", "site/north"], in: "treasurer")
-            try await deployment.done(
-                ["member", "add", "\(deployment.home("treasurer"))/office.member"], in: "north")
-        }
-
         private func refused(
             _ deployment: Deployment, _ arguments: [String], in home: String, status: Int32 = 1,
             _ words: String
@@ -73,11 +63,31 @@ extension EndToEnd {
             try await deployment.report(SupplySheet.self, "supply", in: "north")
         }
 
+        @Test("only who founded as treasurer posts income: a site's own treasurer is not taken")
+        func ownTreasurer() async throws {
+            try await withDeployment(.registered) { deployment in
+                try await deployment.startAll()
+                func enrol(_ name: String, _ role: String) async throws -> [String] {
+                    let home = "mine-\(role)"
+                    try await deployment.done(
+                        ["key", "new", "--name", name, "--role", role], in: home)
+                    return ["member", "add", "\(deployment.home(home))/\(name).member"]
+                }
+                for (name, role) in [("office", "treasurer"), ("model-team", "developer")] {
+                    try await refused(
+                        deployment, try await enrol(name, role), in: "west",
+                        "the agreement names this account")
+                }
+                try await deployment.done(try await enrol("other", "treasurer"), in: "west")
+                try await deployment.stopAll()
+                try await deployment.checkAll()
+            }
+        }
+
         @Test("transfers, redemptions and claims move money once, and what is bad posts nothing")
         func payments() async throws {
             try await withDeployment(.trained) { deployment in
                 try await deployment.startAll()
-                try await enrolTreasurer(deployment)
                 let before = try await supply(deployment)
                 for (amount, words) in [
                     ("0.1234567", "more than six decimals"), ("-5", "negative"),
@@ -105,10 +115,21 @@ extension EndToEnd {
                 #expect(open.map(\.state) == ["open", "open"])
                 let pay = ["redeem", "pay", open[0].request, "--reference", "bank-1"]
                 try await refused(deployment, pay, in: "east", "not the treasurer")
+                try await refused(deployment, pay, in: "treasurer", "has not accepted")
+                for request in open.map(\.request) {
+                    try await deployment.done(["redeem", "accept", request], in: "treasurer")
+                }
+                try await refused(
+                    deployment, ["redeem", "cancel", open[0].request], in: "north",
+                    "it alone can give it up")
                 try await deployment.done(pay, in: "treasurer")
                 try await refused(
                     deployment, ["redeem", "pay", open[1].request, "--reference", "bank-1"],
                     in: "treasurer", "is on the ledger already")
+                let states = try await deployment.report(
+                    Redemptions.self, "redeem", "list", in: "north"
+                ).redemptions.map(\.state)
+                #expect(states == ["paid", "accepted"])
                 let after = try await supply(deployment)
                 #expect(after.balanced && after.redeemed == "7.000000")
                 #expect(before.issued == "1000000.000000" && after.issued == "999993.000000")
@@ -148,13 +169,53 @@ extension EndToEnd {
             #expect(held.available == earned)
         }
 
+        @Test(
+            "income of a run that began with another's model reaches the other's contributors, too")
+        func derived() async throws {
+            let prepared = try #require(Prepared.current)
+            let rounds = try await prepared.undisturbed().rounds
+            let model = try #require(rounds.last?.model)
+            try await withDeployment(.trained) { deployment in
+                try await deployment.startAll()
+                let coordinator = Deployment.coordinator
+                try await refused(
+                    deployment,
+                    ["run", "start", "--from", String(repeating: "0", count: 64)],
+                    in: coordinator, "no round on the chain made")
+                try await refused(
+                    deployment, ["run", "start", "--rounds", "21"], in: coordinator,
+                    "allows 20 rounds")
+                try await deployment.done(
+                    ["run", "start", "--from", model, "--rounds", "1", "--wait"],
+                    in: coordinator)
+                let run = try await deployment.report(RoundsReport.self, "rounds", in: "north")
+                #expect(run.run == 2 && run.state == "finished" && run.model != model)
+                let lineage = try await deployment.report(
+                    LineageReport.self, "lineage", run.model, in: "north")
+                #expect(
+                    lineage.ancestors.prefix(rounds.count).map(\.model)
+                        == rounds.map(\.model).reversed())
+                try await deployment.done(
+                    [
+                        "revenue", "post", "--model", run.model, "--amount", "5000",
+                        "--reference", "sale-2",
+                    ], in: "treasurer")
+                let statement = try await deployment.report(
+                    StatementSheet.self, "statement", "developer/model-team", in: "north")
+                // The only developer has the developers' part of 80 %, then that of 20 %.
+                let paid = statement.postings.filter { $0.rule == "revenue/1" }.map(\.amount)
+                #expect(paid == ["600.000000", "150.000000"])
+                try await deployment.stopAll()
+                try await deployment.checkAll()
+            }
+        }
+
         @Test("income reaches all who contributed; every line of a statement can be proven")
         func revenue() async throws {
             let prepared = try #require(Prepared.current)
             let model = try await prepared.undisturbed().model
             try await withDeployment(.trained) { deployment in
                 try await deployment.startAll()
-                try await enrolTreasurer(deployment)
                 func post(_ model: String, _ reference: String) -> [String] {
                     [
                         "revenue", "post", "--model", model, "--amount", "5000", "--reference",

@@ -88,7 +88,7 @@ struct ChainTests {
         var chain = try MemoryChain()
         try chain.submit(chain.envelope(grants(1), by: Consortium.north))
         var enrol = WireTransaction()
-        enrol.memberEnrol.member = data(try memberDocument(Consortium.developer))
+        enrol.memberEnrol.member = data(try memberDocument(AccountID(.developer, "guest")))
         chain.coordinator.contribute([enrol])
         let block = try #require(try chain.propose())
         #expect(block.envelopes.map(\.signer) == [Consortium.north, Consortium.coordinator])

@@ -6,6 +6,10 @@ import Testing
 import Wire
 
 struct GenesisTests {
+    /// Ascending.
+    static let founders =
+        [Consortium.coordinator, Consortium.developer] + Consortium.sites + [Consortium.treasurer]
+
     let bytes: [UInt8]
 
     init() throws { bytes = try testGenesis() }
@@ -38,7 +42,7 @@ struct GenesisTests {
     @Test("what was founded is what is read")
     func roundTrip() throws {
         let genesis = try Genesis(strictly: bytes)
-        #expect(genesis.members.map(\.account) == Consortium.voters)
+        #expect(genesis.members.map(\.account) == Self.founders)
         #expect(genesis.coordinator.account == Consortium.coordinator)
         #expect(genesis.agreement == testAgreement())
         #expect(genesis.voters.accounts == Consortium.voters && genesis.voters.quorum == 3)
@@ -71,35 +75,49 @@ struct GenesisTests {
 
     @Test("members stand ascending, each once")
     func order() throws {
-        #expect(fault(try rewritten { $0.members.swapAt(1, 2) }) == .membersNotAscending)
+        #expect(fault(try rewritten { $0.members.swapAt(2, 3) }) == .membersNotAscending)
         #expect(fault(try rewritten { $0.members.reverse() }) == .membersNotAscending)
         #expect(
-            fault(try rewritten { $0.members.append($0.members[3]) }) == .membersNotAscending)
+            fault(try rewritten { $0.members.append($0.members[5]) }) == .membersNotAscending)
     }
 
-    @Test("readers, patients and treasurers are enrolled later, developers may found")
+    @Test("readers and patients are enrolled later, developers and treasurers may found")
     func roles() throws {
         for role in Role.allCases {
             let account = AccountID(role, "zz")
             let changed = try rewritten { wire in
-                let place =
-                    wire.members.count - (role == .coordinator || role == .developer ? 3 : 0)
+                let place = Self.founders.firstIndex { $0 > account } ?? Self.founders.count
                 wire.members.insert(data(try memberDocument(account)), at: place)
             }
             switch role {
-            case .site, .developer: #expect(fault(changed) == nil)
+            case .site, .developer, .treasurer: #expect(fault(changed) == nil)
             case .coordinator: #expect(fault(changed) == .coordinators(2))
-            case .annotator, .patient, .treasurer:
-                #expect(fault(changed) == .foundsLater(account))
+            case .annotator, .patient: #expect(fault(changed) == .foundsLater(account))
             }
         }
+    }
+
+    @Test("whom the agreement names is a founding member, or nobody is named")
+    func trusted() throws {
+        for account in [Consortium.developer, Consortium.treasurer] {
+            let place = try #require(Self.founders.firstIndex(of: account))
+            let without = try rewritten { $0.members.remove(at: place) }
+            #expect(fault(without) == .namesNoFounder(account))
+        }
+        let other = try rewritten { $0.agreement.rewards.treasurer = "treasurer/other" }
+        #expect(fault(other) == .namesNoFounder(AccountID(.treasurer, "other")))
+        let nobody = try rewritten {
+            $0.agreement.rewards.treasurer = ""
+            $0.members.removeLast()
+        }
+        #expect(fault(nobody) == nil)
     }
 
     @Test("no key serves twice, neither at two members nor at one")
     func keys() throws {
         let south = AccountID(.site, "south")
         func founding(_ document: [UInt8]) throws -> GenesisFault? {
-            fault(try rewritten { $0.members.insert(data(document), at: 3) })
+            fault(try rewritten { $0.members.insert(data(document), at: 4) })
         }
         #expect(try founding(document(south)) == nil)
         #expect(try founding(document(south, signing: Consortium.east)) == .keyUsedTwice(south))
@@ -135,11 +153,11 @@ struct GenesisTests {
         ]
         for (expected, change) in faults {
             let changed = try rewritten { wire in
-                var member = try WireSignedMember(strictly: [UInt8](wire.members[1]))
+                var member = try WireSignedMember(strictly: [UInt8](wire.members[2]))
                 try change(&member)
-                wire.members[1] = data(member.encoded())
+                wire.members[2] = data(member.encoded())
             }
-            #expect(fault(changed) == .badMember(index: 1, expected))
+            #expect(fault(changed) == .badMember(index: 2, expected))
         }
     }
 

@@ -147,6 +147,57 @@ import Wire
         #expect(!difference.contains("the updates give"))
     }
 
+    @Test("a run from a model that nothing accounts for is checked by no voter, and audits name it")
+    func strayRun() throws {
+        let home = try StudiedHome()
+        let source = try state(of: home)
+        let terms = TermHistory(genesis: try home.home.genesisDocument())
+        #expect(strayRuns(in: source, terms: terms).isEmpty)
+        var changes = ChangeSet(above: source)
+        let recorded = changes.run(1)
+        var run = try #require(recorded)
+        run.initialModel[run.initialModel.startIndex] ^= 1
+        let layered = LayeredState(
+            base: source, layers: [[StateKey(.runs, bigEndian(UInt32(1))): run.encoded()]])
+        let words = "neither the agreement's initial one nor of an earlier round"
+        let found = strayRuns(in: layered, terms: terms).list
+        #expect(found.map(\.place) == ["run 1"])
+        #expect(found.allSatisfy { $0.finding.contains(words) })
+        var rounds: [ReplayedRound] = []
+        var models = CoalitionMemory()
+        let blobs = home.home.blobs
+        try TrainingReplay(
+            terms: terms, state: layered, contentKey: nil,
+            blob: { try readBlob($0, in: blobs, upTo: $1) }
+        ).compare(models: &models) { rounds.append($0) }
+        #expect(rounds.map(\.identical) == [false, false])
+        #expect(rounds[0].difference?.contains(words) == true)
+    }
+
+    @Test("a run may start from what a round of an earlier run made, and from no later one")
+    func start() throws {
+        let home = try StudiedHome()
+        let agreement = try home.home.genesisDocument().agreement
+        var changes = ChangeSet(above: try state(of: home))
+        let recorded = changes.run(1)
+        let first = try #require(recorded)
+        #expect(try strayStart(of: first, under: agreement, in: &changes) == nil)
+        var second = first
+        second.number = 2
+        second.initialModel = first.model
+        #expect(try strayStart(of: second, under: agreement, in: &changes) == nil)
+        second.number = 1
+        #expect(try strayStart(of: second, under: agreement, in: &changes) != nil)
+        second.number = 2
+        second.initialModel[second.initialModel.startIndex] ^= 1
+        #expect(try strayStart(of: second, under: agreement, in: &changes) != nil)
+        var other = agreement
+        other.training.seed += 1
+        #expect(try strayStart(of: first, under: other, in: &changes) == nil)
+        other.training.features.append("noise")
+        #expect(try strayStart(of: first, under: other, in: &changes) != nil)
+    }
+
     @Test("models that are not kept are rebuilt from the recorded updates")
     func forgetful() throws {
         struct Forgetful: CoalitionModels {

@@ -42,8 +42,6 @@ extension StoredChain {
     }
 
     private mutating func enrol() throws {
-        try submit(
-            [.enrol(try memberDocument(Consortium.developer))], by: Consortium.coordinator)
         for site in Consortium.sites {
             try submit(
                 Consortium.readers(of: site).map { .enrol(try memberDocument($0)) }, by: site)

@@ -15,7 +15,7 @@ package struct Consortium: Sendable {
     package static let sites = [east, north, west]
     package static let voters = [coordinator] + sites
     package static let developer = AccountID(.developer, "lab")
-    /// Named in the test agreement; no member until a test enrols it.
+    /// Named in the test agreement and a founding member, like the developer.
     package static let treasurer = AccountID(.treasurer, "office")
 
     /// The four readers of a site, ascending.
@@ -35,7 +35,7 @@ package struct Consortium: Sendable {
     /// Ascending.
     package let sites: [AccountID]
     package private(set) var state = DictionaryState()
-    /// Of the newest block; 1 once readers and developer are enrolled.
+    /// Of the newest block; 1 once readers are enrolled.
     package private(set) var height = Height.genesis
     /// What the newest block changed.
     package private(set) var changes: StateChanges = [:]
@@ -47,7 +47,7 @@ package struct Consortium: Sendable {
     package var voters: [AccountID] { [Self.coordinator] + sites }
     package var agreement: WireAgreement { genesis.agreement }
 
-    /// Founds the network; `enrolling` has block 1 enrol the developer and four readers a site.
+    /// Founds the network; `enrolling` has block 1 enrol four readers a site.
     package init(
         _ agreement: WireAgreement = testAgreement(), sites: [AccountID] = Self.sites,
         enrolling: Bool = true
@@ -57,7 +57,6 @@ package struct Consortium: Sendable {
         book = Book(supply: agreement.rewards.supplyMicrotokens)
         state.apply(try genesisState(genesis))
         guard enrolling else { return }
-        try applied([.enrol(memberDocument(Self.developer))], by: Self.coordinator, at: 1)
         for site in sites {
             try applied(
                 Self.readers(of: site).map { .enrol(try memberDocument($0)) }, by: site, at: 1)
@@ -218,13 +217,13 @@ package func memberDocument(_ account: AccountID) throws -> [UInt8] {
         transport: Digest.sha256(Array("transport \(account)".utf8)).bytes, endpoint: "")
 }
 
-/// A founding document with a coordinator and three sites, or others.
+/// A founding document with a coordinator, three sites, or others, and whom the agreement names.
 package func testGenesis(
     _ agreement: WireAgreement = testAgreement(), sites: [AccountID] = Consortium.sites
 ) throws -> [UInt8] {
     genesisDocument(
         agreement: agreement,
-        members: try ([Consortium.coordinator] + sites).map {
+        members: try ([Consortium.coordinator] + sites + agreement.namedAccounts).map {
             try Member(strictly: memberDocument($0))
         },
         timeMilliseconds: 1_700_000_000_000, nonce: Digest.sha256(Array("nonce".utf8)).bytes)

@@ -65,7 +65,6 @@ extension Consortium {
     /// A consortium of drawn panels; block 1 enrols four readers and two seniors a site.
     package static func drawn(_ agreement: WireAgreement = drawnAgreement()) throws -> Self {
         var consortium = try Self(agreement, enrolling: false)
-        try consortium.applied([.enrol(memberDocument(developer))], by: coordinator, at: 1)
         for site in sites {
             let enrolments =
                 try readers(of: site).map {

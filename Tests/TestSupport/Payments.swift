@@ -29,6 +29,13 @@ extension WireTransaction {
         return transaction
     }
 
+    package static func accept(_ envelope: [UInt8], index: UInt32 = 0) -> Self {
+        var transaction = WireTransaction()
+        transaction.redemptionAccept.envelope = data(envelope)
+        transaction.redemptionAccept.index = index
+        return transaction
+    }
+
     package static func giveUp(_ envelope: [UInt8], index: UInt32 = 0) -> Self {
         var transaction = WireTransaction()
         transaction.redemptionCancel.envelope = data(envelope)

@@ -58,11 +58,13 @@ extension Consortium {
     }
 
     /// Starts the next run and fixes its reference set by the word of all voters.
-    package mutating func startRun(_ run: UInt32 = 1, rounds: UInt32 = 0) throws {
+    package mutating func startRun(
+        _ run: UInt32 = 1, from model: [UInt8]? = nil, rounds: UInt32 = 0
+    ) throws {
         let start = height.value + 1
         try applied(
-            [.startRun(run, from: named("model \(run).0"), rounds: rounds)], by: Self.developer,
-            at: start)
+            [.startRun(run, from: model ?? named("model \(run).0"), rounds: rounds)],
+            by: Self.developer, at: start)
         for voter in voters.prefix(genesis.voters.quorum) {
             try applied([.fix(run, named("reference \(run)"))], by: voter, at: start)
         }
@@ -88,9 +90,9 @@ extension Consortium {
     /// Gives the effect of the `round.close`.
     @discardableResult
     package mutating func closeRound(
-        _ run: UInt32, _ round: UInt32, _ values: WireRoundValues
+        _ run: UInt32, _ round: UInt32, _ values: WireRoundValues, model: [UInt8]? = nil
     ) throws -> WireEffect {
-        let model = named("model \(run).\(round)")
+        let model = model ?? named("model \(run).\(round)")
         let bytes = values.encoded()
         let at = height.value + 1
         for voter in voters.prefix(genesis.voters.quorum) {

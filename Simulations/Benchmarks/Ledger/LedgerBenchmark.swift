@@ -88,11 +88,8 @@ private struct PaidLedger {
         ledger = try SettledLedger(at: home.ledger, of: Consortium(enrolling: false))
     }
 
-    /// Enrols the developer; one round pays it and the sites.
+    /// One round pays the developer and the sites.
     mutating func fund() throws {
-        try block([
-            (Consortium.coordinator, [.enrol(try memberDocument(Consortium.developer))])
-        ])
         let voters = Consortium.voters.prefix(3)
         try block(
             [(Consortium.coordinator, [.startRun(1, from: named("model 0"), rounds: 1)])]

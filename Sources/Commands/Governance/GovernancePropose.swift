@@ -26,7 +26,8 @@ extension Tally.Governance {
         @Option(
             name: .customLong("add"),
             help: ArgumentHelp(
-                "Public document of a site that enters.", valueName: "member file"))
+                "Public document of a site, developer or treasurer that enters; whom a new "
+                    + "agreement names enters with it.", valueName: "member file"))
         var adding: [String] = []
         @Option(
             help: ArgumentHelp(

@@ -115,10 +115,14 @@ struct YAMLSection {
     func millionths(_ key: String) throws -> UInt64 {
         let kind = "a decimal number in quotes with at most six decimals, such as \"0.25\""
         let scalar = try scalar(key, kind)
-        guard scalar.style == .doubleQuoted || scalar.style == .singleQuoted,
-            let amount = TokenAmount(tokens: scalar.string)
-        else { throw fault(key, "must be \(kind)") }
-        return amount.microtokens
+        guard scalar.style == .doubleQuoted || scalar.style == .singleQuoted else {
+            throw fault(key, "must be \(kind)")
+        }
+        if let amount = TokenAmount(tokens: scalar.string) { return amount.microtokens }
+        if case .tooLarge = amountFault(scalar.string) {
+            throw fault(key, "is too large: \"\(scalar.string)\" is beyond 64 bits of millionths")
+        }
+        throw fault(key, "must be \(kind)")
     }
 
     /// A decimal string in thousandths, with a sign if need be.

@@ -10,7 +10,9 @@ extension Tally.MemberCommand {
             abstract: "Enrol readers, developers and patients, signed by this node.",
             discussion: """
                 A new annotator belongs to the site that enrols it, and gets the agreement's stake \
-                from the reserve. Whoever is enrolled already is passed over.
+                from the reserve. Whoever is enrolled already is passed over. Developers and a \
+                treasurer that the agreement names are not enrolled: they found the network, or \
+                enter by a decision of the voters.
 
                 Example: tally member add readers/north-1/north-1.member --home north
                 """)

@@ -13,7 +13,9 @@ extension Tally.Network {
             discussion: """
                 Writes HOME/genesis.tally, which every member joins with, the consortium's content \
                 key HOME/keys/content.key, which sites get by a safe way, and the coordinator's \
-                ledger. The home is the coordinator's; its own document need not be named.
+                ledger. The home is the coordinator's; its own document need not be named. The \
+                developers and the treasurer that the agreement names found the network with the \
+                sites.
 
                 Example: tally network init lung-nodules.yaml --member north/north.member \
                 --member east/east.member --member west/west.member --home coordinator

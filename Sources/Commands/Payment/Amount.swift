@@ -37,6 +37,14 @@ package func readAmount(_ text: String) throws(AmountFault) -> TokenAmount {
     return amount
 }
 
+/// Why a text is no amount to pay; nil when it is one.
+func amountFault(_ text: String) -> AmountFault? {
+    do {
+        _ = try readAmount(text)
+        return nil
+    } catch { return error }
+}
+
 /// The amount of an option, refused with its name.
 func amount(_ text: String, option: String) throws -> TokenAmount {
     do {

@@ -48,6 +48,10 @@ extension Tally {
             }
             let original = postings[Int(posting)]
             let returned = try amount.map { try Commands.amount($0, option: "--amount") }
+            guard (returned ?? .zero) <= original.amount else {
+                throw CommandFault(
+                    "the posting is of \(original.amount); no more than that can be taken back")
+            }
             var word = WireTransaction()
             word.correction.envelope = data(transaction.envelope.bytes)
             word.correction.index = transaction.index

@@ -7,17 +7,20 @@ import Wire
 extension Tally {
     struct Redeem: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take tokens out: a member asks, the treasurer pays.",
+            abstract: "Take tokens out: a member asks, the treasurer accepts and pays.",
             discussion: """
-                A request puts the money aside. When the treasurer has paid outside, it says so \
-                with the reference of that payment, and the tokens are no more.
+                A request puts the money aside. The treasurer accepts it before it pays outside: \
+                from then on its owner cannot give it up. When it has paid, it says so with the \
+                reference of that payment, and the tokens are no more.
 
                 Example: tally redeem request --amount 100 --home lab
                 Example: tally redeem list --home treasurer
+                Example: tally redeem accept 5f…c2/0 --home treasurer
                 Example: tally redeem pay 5f…c2/0 --reference bank-2025-17 --home treasurer
                 """,
             subcommands: [
-                RedeemRequest.self, RedeemPay.self, RedeemCancel.self, RedeemList.self,
+                RedeemRequest.self, RedeemAccept.self, RedeemPay.self, RedeemCancel.self,
+                RedeemList.self,
             ])
     }
 
@@ -42,14 +45,43 @@ extension Tally {
             let report = try await send(
                 transaction, named: "redemption", from: homeOptions.open(),
                 wait: !settlement.noWait)
-            try output.finish(report, report.envelopes.first.map { "request \($0)/0" })
+            let request = report.rejected.isEmpty ? report.envelopes.first : nil
+            try output.finish(report, request.map { "request \($0)/0" })
+        }
+    }
+
+    struct RedeemAccept: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "accept",
+            abstract: "Take a request on, as treasurer, before paying it outside.",
+            discussion: """
+                Once this is settled, its owner cannot give the request up any more; the \
+                treasurer can, and then the money returns.
+
+                Example: tally redeem accept 5f…c2/0 --home treasurer
+                """)
+
+        @Argument(help: "The request, <64 hex digits>/<number>; see `tally redeem list`.")
+        var request: TransactionID
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var settlement: SettlementOptions
+        @OptionGroup var output: FormatOptions
+
+        func run() async throws {
+            var transaction = WireTransaction()
+            transaction.redemptionAccept.envelope = data(request.envelope.bytes)
+            transaction.redemptionAccept.index = request.index
+            try output.finish(
+                try await send(
+                    transaction, named: "request \(request)", from: homeOptions.open(),
+                    wait: !settlement.noWait))
         }
     }
 
     struct RedeemPay: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "pay",
-            abstract: "State, as treasurer, that a request was paid outside.",
+            abstract: "State, as treasurer, that an accepted request was paid outside.",
             discussion:
                 "Example: tally redeem pay 5f…c2/0 --reference bank-2025-17 --home treasurer"
         )
@@ -79,7 +111,7 @@ extension Tally {
     struct RedeemCancel: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "cancel",
-            abstract: "Give a request up, as who made it or as treasurer; the money returns.",
+            abstract: "Give a request up, until it is accepted or as treasurer; the money returns.",
             discussion: "Example: tally redeem cancel 5f…c2/0 --home lab")
 
         @Argument(help: "The request, <64 hex digits>/<number>.")

@@ -238,6 +238,7 @@ extension WireTransaction {
         case .transfer: "transfer"
         case .redemptionRequest: "redemption.request"
         case .redemptionPay: "redemption.pay"
+        case .redemptionAccept: "redemption.accept"
         case .redemptionCancel: "redemption.cancel"
         case .claimKey: "claim.key"
         case .claim: "claim"

@@ -9,7 +9,7 @@ package struct RedemptionEntry: Codable, Sendable {
     package let request: String
     package let account: String
     package let amount: String
-    /// `open`, `paid` or `given up`.
+    /// `open`, `accepted`, `paid` or `given up`.
     package let state: String
     /// Of the payment outside; empty unless paid.
     package let reference: String
@@ -40,7 +40,8 @@ extension Reporter {
                     account: state.account,
                     amount: TokenAmount(microtokens: state.microtokens).description,
                     state: state.closedHeight == 0
-                        ? "open" : (state.cancelled ? "given up" : "paid"),
+                        ? (state.acceptedHeight == 0 ? "open" : "accepted")
+                        : (state.cancelled ? "given up" : "paid"),
                     reference: state.reference, closedHeight: state.closedHeight)
             }
             return RedemptionsReport(redemptions: entries, settledHeight: view.height)

@@ -106,18 +106,11 @@ extension Reporter {
                 throw ReportError.notFound(
                     "no model \(model) is on the chain; `tally rounds` names the models of a run")
             }
-            var ancestors: [LineageStep] = []
-            var seen: Set<[UInt8]> = [model.bytes]
-            var parent = [UInt8](state.parent)
-            while !parent.isEmpty, seen.insert(parent).inserted, let next = view.model(parent) {
-                ancestors.append(
-                    LineageStep(model: hexString(parent), run: next.run, round: next.round))
-                parent = [UInt8](next.parent)
-            }
+            let ancestors = view.ancestors(of: model)
             let updates = view.state.round(state.run, state.round)?.updates ?? []
             return LineageReport(
                 model: model.hex, run: state.run, round: state.round,
-                parent: state.parent.isEmpty ? nil : hexString(state.parent),
+                parent: ancestors.first?.model,
                 updates: updates.map {
                     LineageUpdate(
                         site: $0.site, update: hexString($0.update),
@@ -187,6 +180,28 @@ private struct LossCurve {
 extension ReportView {
     mutating func model(_ digest: [UInt8]) -> WireModelState? {
         state.value(WireModelState.self, .models, digest)
+    }
+
+    /// The models that a model descends from, newest first: those of its run's own rounds, then what
+    /// the run began with, and on from there.
+    fileprivate mutating func ancestors(of model: Digest) -> [LineageStep] {
+        let runs = state.descent(of: model)
+        var steps: [LineageStep] = []
+        for (place, part) in runs.enumerated() {
+            let number = part.run.number
+            for round in (1..<max(1, part.rounds)).reversed() {
+                guard let model = state.round(number, round)?.model else { continue }
+                steps.append(LineageStep(model: hexString(model), run: number, round: round))
+            }
+            let initial = [UInt8](part.run.initialModel)
+            let next = runs.dropFirst(place + 1).first
+            steps.append(
+                LineageStep(
+                    model: hexString(initial),
+                    run: next?.run.number ?? self.model(initial)?.run ?? number,
+                    round: next?.rounds ?? 0))
+        }
+        return steps
     }
 
     fileprivate func report(

@@ -93,10 +93,11 @@ extension FuzzTarget {
     }
 
     static func genesis(_ world: FuzzWorld) throws -> Self {
-        let founders = Consortium.voters + [Consortium.developer]
         let seeds = try agreementTexts().map { text in
-            genesisDocument(
-                agreement: try readAgreement(text: text, file: "agreement.yaml"),
+            let agreement = try readAgreement(text: text, file: "agreement.yaml")
+            let founders = Consortium.voters + agreement.namedAccounts
+            return genesisDocument(
+                agreement: agreement,
                 members: try founders.map { try Member(strictly: memberDocument($0)) },
                 timeMilliseconds: 1_700_000_000_000, nonce: named("nonce"))
         }

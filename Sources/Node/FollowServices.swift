@@ -135,7 +135,7 @@ struct SyncService: Service {
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
-            await links.failed(account, error)
+            await links.failed(account, client, error)
         }
         return false
     }
@@ -154,7 +154,7 @@ struct SyncService: Service {
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
-            await links.failed(account, error)
+            await links.failed(account, client, error)
         }
         return false
     }
@@ -288,7 +288,7 @@ struct ExchangeService: Service {
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
-            await node.links.failed(account, error)
+            await node.links.failed(account, client, error)
         }
     }
 

@@ -12,6 +12,7 @@ package enum GovernanceRefusal: Error, CustomStringConvertible {
     case malformed(TermFault)
     case impossible(Rejection)
     case notAbove(Term)
+    case tooFarAbove(Term)
     case noVoter(AccountID)
     case foreignReceipt
 
@@ -21,6 +22,8 @@ package enum GovernanceRefusal: Error, CustomStringConvertible {
         case .impossible(let rejection): "the decision cannot be carried out: \(rejection)"
         case .notAbove(let term):
             "the decision must name a term above \(term); propose it anew"
+        case .tooFarAbove(let term):
+            "the decision must name a term at most \(Decision.termReach) above \(term)"
         case .noVoter(let account):
             "\(account) holds no voting key of the sets in force, so it has no ballot"
         case .foreignReceipt:
@@ -65,6 +68,8 @@ extension NodeCore {
         } catch { throw GovernanceRefusal.malformed(error) }
         let highest = max(terms.newest.term, replica.journal.term)
         guard decision.term > highest else { throw GovernanceRefusal.notAbove(highest) }
+        let open = terms.newest.term
+        guard decision.follows(open) else { throw GovernanceRefusal.tooFarAbove(open) }
         do {
             try replica.check(decision)
         } catch { throw GovernanceRefusal.impossible(error) }
@@ -177,7 +182,7 @@ extension NodeCore {
         exchange.certificate = data(replica.journal.highest?.bytes ?? [])
         exchange.evidence = try offences().filter { !$0.isRecorded }
             .prefix(Self.evidenceLimit).map { data($0.id.bytes) }
-        desk.tell(&exchange, above: terms.newest.term)
+        desk.tell(&exchange, for: account, above: terms.newest.term)
         return exchange
     }
 
@@ -185,9 +190,11 @@ extension NodeCore {
     package func learn(from exchange: WireExchange) throws {
         try noteStatements(in: exchange)
         let news = desk.learn(
-            from: exchange, sets: replica.speakingSets, above: terms.newest.term,
-            network: genesis.network)
+            from: exchange, for: account, sets: replica.speakingSets, above: terms.newest.term,
+            network: genesis.network
+        ) { decision in (try? replica.check(decision)) != nil }
         guard !news.isEmpty else { return }
+        if !news.forgotten.isEmpty { try store.forget(news.forgotten) }
         for decision in news.decisions { try store.keep(decision) }
         for ballot in news.ballots { try store.keep(ballot) }
         membersChanged = true

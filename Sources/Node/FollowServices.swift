@@ -283,7 +283,8 @@ struct ExchangeService: Service {
             request.exchange = try await node.core.exchange()
             guard case .exchange(let answer) = try await client.ask(request, timeout: Self.patience)
             else { throw UnexpectedAnswer(request: "exchange") }
-            try await node.core.learn(from: answer)
+            warn(
+                of: try await node.core.learn(from: answer), about: node.keys.account, node.logger)
             try await fetchEvidence(in: answer, from: client)
         } catch is CancellationError {
         } catch {

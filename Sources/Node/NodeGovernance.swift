@@ -3,6 +3,7 @@ package import Cryptography
 import Federation
 import Foundation
 package import Ledger
+import Logging
 import Replay
 import Storage
 package import Wire
@@ -187,19 +188,25 @@ extension NodeCore {
     }
 
     /// Takes what another node tells.
-    package func learn(from exchange: WireExchange) throws {
+    ///
+    /// - Returns: decisions that are new here and change this node's own keys or end its membership.
+    package func learn(from exchange: WireExchange) throws -> [Decision] {
         try noteStatements(in: exchange)
         let news = desk.learn(
             from: exchange, for: account, sets: replica.speakingSets, above: terms.newest.term,
             network: genesis.network
         ) { decision in (try? replica.check(decision)) != nil }
-        guard !news.isEmpty else { return }
+        guard !news.isEmpty else { return [] }
         if !news.forgotten.isEmpty { try store.forget(news.forgotten) }
         for decision in news.decisions { try store.keep(decision) }
         for ballot in news.ballots { try store.keep(ballot) }
         membersChanged = true
         try signStatuses()
         wakeUp()
+        return news.decisions.filter { decision in
+            decision.leaving.contains(account)
+                || decision.members.contains { $0.account == account }
+        }
     }
 
     // MARK: opening a term
@@ -225,5 +232,17 @@ extension NodeCore {
                 replica: &replica, now: clock())
         }
         return nil
+    }
+}
+
+/// Tells this node's people of decisions on their own account, which others may have made up.
+func warn(of decisions: [Decision], about account: AccountID, _ logger: Logger) {
+    for decision in decisions {
+        logger.warning(
+            "a decision changes this node's own keys or membership: look at it before anybody votes",
+            metadata: [
+                "decision": "\(decision.hash)", "account": "\(account)",
+                "remedy": "tally governance show",
+            ])
     }
 }

@@ -199,12 +199,20 @@ class Keys:
 
 
 # -- terms
+def is_plain(text):
+    """No controls, line separators or marks that turn the direction of writing?"""
+    return not any(code < 0x20 or 0x7F <= code <= 0x9F or 0x2028 <= code <= 0x202E or 0x2066 <= code <= 0x2069
+                   for code in map(ord, text))
+
+
 class Decision:
     def __init__(self, data, network):
+        require(len(data) <= 256 << 10, f"the decision has {len(data)} bytes")
         message = strictly("Decision", data, "decision")
         self.term, self.coordinator, self.coordinator_key = message.term, message.coordinator, message.coordinator_key
         require(self.term > 1 and is_account(self.coordinator) and role(self.coordinator) == "coordinator"
-                and len(self.coordinator_key) == 32 and message.voters is not None and len(message.reason.encode()) <= 1000,
+                and len(self.coordinator_key) == 32 and message.voters is not None and len(message.reason.encode()) <= 1000
+                and is_plain(message.reason),
                 "a field of the decision is not well formed")
         self.voters = voter_set(message.voters, network)
         self.members = [member(one, "member of the decision") for one in message.members]
@@ -238,6 +246,7 @@ class Opening:
     def check(self, parent, in_force):
         """Does it open its term above a parent's slot, with these voter sets in force after the parent?"""
         require(self.decision.term > parent[0], f"the opening's term is not above term {parent[0]}")
+        require(self.decision.term <= parent[0] + 1000, f"the opening's term is more than 1,000 above term {parent[0]}")
         counted = [set() for _ in in_force]
         for status in self.statuses:
             require(status.decision == self.decision.hash, "a status names another decision")

@@ -121,16 +121,18 @@ extension Core {
             exchange.newest.header = data(newest.headerBytes)
             exchange.newest.signature = data(newest.signature.bytes)
         }
-        desk.tell(&exchange, above: terms.newest.term)
+        desk.tell(&exchange, for: account, above: terms.newest.term)
         return exchange
     }
 
     /// Takes what another node tells.
     func learn(from exchange: WireExchange) throws {
         let news = desk.learn(
-            from: exchange, sets: replica.speakingSets, above: terms.newest.term,
-            network: genesis.network)
+            from: exchange, for: account, sets: replica.speakingSets, above: terms.newest.term,
+            network: genesis.network
+        ) { decision in (try? replica.check(decision)) != nil }
         guard !news.isEmpty else { return }
+        if !news.forgotten.isEmpty { try disk.forget(news.forgotten) }
         for decision in news.decisions { try disk.keep(decision) }
         for ballot in news.ballots { try disk.keep(ballot) }
         membersChanged = true

@@ -62,6 +62,15 @@ extension Disk {
         try write { $0.ballots[ballot.decision, default: [:]][ballot.voter] = ballot }
     }
 
+    func forget(_ decisions: [Digest]) throws {
+        try write { tables in
+            for hash in decisions {
+                tables.ballots[hash] = nil
+                tables.decisions[hash] = nil
+            }
+        }
+    }
+
     func accept(_ envelope: Envelope, receipt: [UInt8]) throws {
         try write { $0.accept(envelope, receipt: receipt) }
     }

@@ -8,11 +8,6 @@ package import Wire
 /// It decides nothing by itself: a decision counts once a quorum of people is for it, and a term
 /// opens once a quorum of voters signed that they vote below it no more.
 package struct TermDesk: Sendable {
-    /// Decisions told at once and the most that are kept: people propose few.
-    package static let decisionLimit = 16
-    /// More statuses for one decision than there can be voters with two keys are a flood.
-    static let reportLimit = 256
-
     private var decisions: [Digest: Decision] = [:]
     private var ballots: [Digest: [AccountID: Ballot]] = [:]
     private var reports: [Digest: [Status: WireStatusReport]] = [:]
@@ -25,6 +20,11 @@ package struct TermDesk: Sendable {
     package func decisions(above term: Term) -> [Decision] {
         decisions.values.filter { $0.term > term }
             .sorted { ($0.term, $0.hash) < ($1.term, $1.hash) }
+    }
+
+    /// Decisions that a voter is for, ascending by term, then by hash.
+    func decisions(of voter: AccountID) -> [Decision] {
+        decisions(above: .genesis).filter { ballots[$0.hash]?[voter] != nil }
     }
 
     package func ballots(for decision: Digest) -> [Ballot] {
@@ -54,85 +54,28 @@ package struct TermDesk: Sendable {
         ballots[ballot.decision, default: [:]][ballot.voter] = ballot
     }
 
+    /// - Returns: whether the voter's word was not known.
+    mutating func addIfNew(_ ballot: Ballot) -> Bool {
+        guard ballots[ballot.decision]?[ballot.voter] == nil else { return false }
+        add(ballot)
+        return true
+    }
+
     /// Takes a status with its certificate; one of a malformed form is left out.
     package mutating func add(_ report: WireStatusReport) {
-        guard let status = try? Status(strictly: [UInt8](report.status)),
-            reports[status.decision, default: [:]].count < Self.reportLimit
-        else { return }
+        guard let status = try? Status(strictly: [UInt8](report.status)) else { return }
         reports[status.decision, default: [:]][status] = report
     }
 
     /// Forgets what is not above an opened term.
     package mutating func forget(upTo term: Term) {
-        for (hash, decision) in decisions where decision.term <= term {
-            decisions[hash] = nil
-            ballots[hash] = nil
-            reports[hash] = nil
-        }
+        for (hash, decision) in decisions where decision.term <= term { forget(hash) }
     }
 
-    /// What was new in what another node told.
-    package struct News: Sendable {
-        package var decisions: [Decision] = []
-        package var ballots: [Ballot] = []
-        package var statuses = 0
-
-        package var isEmpty: Bool { decisions.isEmpty && ballots.isEmpty && statuses == 0 }
-    }
-
-    /// Takes what another node tells.
-    ///
-    /// A decision counts once a voter in force is for it, so that nobody else can fill a disk.
-    ///
-    /// - Parameters:
-    ///   - exchange: as it came; what proves nothing is left out.
-    ///   - sets: the voter sets in force.
-    ///   - term: the newest that is open.
-    ///   - network: of the chain.
-    /// - Returns: what is to be kept durably: decisions and ballots.
-    package mutating func learn(
-        from exchange: WireExchange, sets: [VoterSet], above term: Term, network: NetworkID
-    ) -> News {
-        var news = News()
-        let good = exchange.ballots.prefix(Self.reportLimit)
-            .compactMap { try? Ballot(strictly: [UInt8]($0)) }
-            .filter { $0.isGood(for: sets, network: network) }
-        let supported = Set(good.map(\.decision))
-        for bytes in exchange.decisions.prefix(Self.decisionLimit) {
-            guard let decision = try? Decision(strictly: [UInt8](bytes), network: network),
-                decision.term > term, decisions[decision.hash] == nil,
-                supported.contains(decision.hash), decisions.count < Self.decisionLimit
-            else { continue }
-            add(decision)
-            news.decisions.append(decision)
-        }
-        for ballot in good where decisions[ballot.decision] != nil {
-            guard ballots[ballot.decision]?[ballot.voter] == nil else { continue }
-            add(ballot)
-            news.ballots.append(ballot)
-        }
-        for bytes in exchange.statuses.prefix(Self.reportLimit) {
-            guard let report = try? WireStatusReport(strictly: [UInt8](bytes)),
-                let status = try? Status(strictly: [UInt8](report.status)),
-                decisions[status.decision]?.term == status.term,
-                reports[status.decision]?[status] == nil,
-                status.isGood(for: sets, network: network)
-            else { continue }
-            add(report)
-            news.statuses += 1
-        }
-        return news
-    }
-
-    /// Adds what this node tells others of terms above one.
-    package func tell(_ exchange: inout WireExchange, above term: Term) {
-        for decision in decisions(above: term).suffix(Self.decisionLimit) {
-            let ballots = ballots(for: decision.hash)
-            guard !ballots.isEmpty else { continue }
-            exchange.decisions.append(data(decision.bytes))
-            exchange.ballots += ballots.map { data($0.bytes) }
-            exchange.statuses += reports(for: decision.hash).map { data($0.report.encoded()) }
-        }
+    mutating func forget(_ decision: Digest) {
+        decisions[decision] = nil
+        ballots[decision] = nil
+        reports[decision] = nil
     }
 
     // MARK: opening

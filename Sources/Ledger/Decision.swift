@@ -4,7 +4,9 @@ package import Wire
 /// Why a document of governance proves nothing.
 package enum TermFault: Error, Hashable, Sendable, CustomStringConvertible {
     case malformed(WireFault)
+    case tooLarge(bytes: Int)
     case badField(String)
+    case badReason
     case badMember(index: Int, MemberFault)
     case notAscending(String)
     case badSignature(String)
@@ -14,11 +16,16 @@ package enum TermFault: Error, Hashable, Sendable, CustomStringConvertible {
     case higherStatus(Slot)
     case tooFew(statuses: Int, quorum: Int)
     case notAbove(Term)
+    case tooFarAbove(Term)
 
     package var description: String {
         switch self {
         case .malformed(let fault): "\(fault)"
+        case .tooLarge(let bytes):
+            "it has \(bytes) bytes, a decision has at most \(Decision.maximumBytes)"
         case .badField(let name): "its \(name) is not well formed"
+        case .badReason:
+            "its reason is not well formed: at most 1,000 bytes, no control characters"
         case .badMember(let index, let fault): "its member \(index + 1): \(fault)"
         case .notAscending(let name): "its \(name) do not stand in ascending order, each once"
         case .badSignature(let account): "the signature of \(account) is not good"
@@ -29,6 +36,8 @@ package enum TermFault: Error, Hashable, Sendable, CustomStringConvertible {
             "a status reports a certificate at \(slot), above the block it is opened on"
         case .tooFew(let statuses, let quorum): "\(statuses) statuses, a quorum is \(quorum)"
         case .notAbove(let term): "its term is not above term \(term)"
+        case .tooFarAbove(let term):
+            "its term is more than \(Decision.termReach) above term \(term)"
         }
     }
 }
@@ -40,6 +49,10 @@ package enum TermFault: Error, Hashable, Sendable, CustomStringConvertible {
 package struct Decision: Hashable, Sendable {
     /// The highest number; people never get there, and it fits wherever a number is kept.
     package static let lastTerm = UInt64(UInt32.max)
+    /// How far the number may be above the term that it follows: nobody may use the numbers up.
+    package static let termReach: UInt64 = 1_000
+    /// Several must fit into one message beside heads, certificates and statuses.
+    package static let maximumBytes = 256 << 10
 
     package let bytes: [UInt8]
     package let hash: Digest
@@ -54,6 +67,7 @@ package struct Decision: Hashable, Sendable {
     package let reason: String
 
     package init(strictly bytes: [UInt8], network: NetworkID) throws(TermFault) {
+        guard bytes.count <= Self.maximumBytes else { throw .tooLarge(bytes: bytes.count) }
         let wire: WireDecision
         do { wire = try WireDecision(strictly: bytes) } catch { throw .malformed(error) }
         guard (2...Self.lastTerm).contains(wire.term) else { throw .badField("term") }
@@ -83,7 +97,9 @@ package struct Decision: Hashable, Sendable {
         if wire.hasAgreement {
             do { try validate(wire.agreement) } catch { throw .badField("agreement: \(error)") }
         }
-        guard wire.reason.utf8.count <= 1_000 else { throw .badField("reason") }
+        guard wire.reason.utf8.count <= 1_000, !hasControlCharacters(wire.reason) else {
+            throw .badReason
+        }
         self.bytes = bytes
         hash = payloadHash(.decision, network: network, bytes)
         term = Term(wire.term)
@@ -94,6 +110,26 @@ package struct Decision: Hashable, Sendable {
         self.leaving = leaving
         agreement = wire.hasAgreement ? wire.agreement : nil
         reason = wire.reason
+    }
+}
+
+extension Decision {
+    /// Whether its number may follow on a term: above it, and not out of reach.
+    package func follows(_ term: Term) -> Bool {
+        self.term > term && self.term.value - term.value <= Self.termReach
+    }
+}
+
+/// Whether a text could move a terminal's cursor or turn its lines about: C0 and C1 controls, line
+/// and paragraph separators, and the marks that change the direction of writing.
+package func hasControlCharacters(_ text: String) -> Bool {
+    text.unicodeScalars.contains(where: isControlCharacter)
+}
+
+package func isControlCharacter(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0..<0x20, 0x7F...0x9F, 0x2028...0x202E, 0x2066...0x2069: true
+    default: false
     }
 }
 
@@ -112,7 +148,9 @@ package func isAgreed(_ ballots: [Ballot], by sets: [VoterSet], network: Network
     return sets.allSatisfy { set in set.accounts.count { voters.contains($0) } >= set.quorum }
 }
 
-/// A voter's organisation saying that it is for a decision; it binds nobody.
+/// A voter's organisation saying that it is for a decision.
+///
+/// It is not taken back: with those of a quorum its worker signs a status by itself.
 package struct Ballot: Hashable, Sendable {
     package let bytes: [UInt8]
     package let decision: Digest

@@ -130,6 +130,7 @@ package struct Opening: Hashable, Sendable {
         above parent: Slot, inForce sets: [VoterSet], network: NetworkID
     ) throws(TermFault) {
         guard decision.term > parent.term else { throw .notAbove(parent.term) }
+        guard decision.follows(parent.term) else { throw .tooFarAbove(parent.term) }
         var counted = sets.map { _ in Set<AccountID>() }
         for status in statuses {
             guard status.decision == decision.hash else { throw .otherDecision }

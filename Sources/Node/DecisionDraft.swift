@@ -15,7 +15,8 @@ package struct DecisionDraft: Sendable {
     package var leaving: [AccountID] = []
     package var agreement: WireAgreement?
     package var reason = ""
-    /// Nil: the lowest number that nobody used yet.
+    /// Nil: the lowest number that no decision under way uses, above the open term and above what
+    /// this node promised.
     package var term: Term?
 
     package init() {}
@@ -93,8 +94,7 @@ package struct DecisionDraft: Sendable {
         guard !voters.isEmpty else { throw Fault.noVoters }
         guard !members.isEmpty || !leaving.isEmpty || agreement != nil else { throw Fault.nothing }
         var wire = WireDecision()
-        let used = try store.decisions(above: rules.term).map(\.term) + [try store.journal().term]
-        wire.term = (term ?? Term((used + [rules.term]).map(\.value).reduce(0, max) + 1)).value
+        wire.term = try (term ?? freeTerm(on: store, above: rules.term)).value
         wire.coordinator = coordinator.text
         wire.coordinatorKey = data(coordinatorKey.bytes)
         let majority = (agreement ?? rules.agreement).chain.majorityQuorum
@@ -107,10 +107,22 @@ package struct DecisionDraft: Sendable {
         do {
             decision = try Decision(strictly: wire.encoded(), network: store.genesis.network)
         } catch { throw Fault.malformed(error) }
+        guard decision.term <= rules.term || decision.follows(rules.term) else {
+            throw Fault.malformed(.tooFarAbove(rules.term))
+        }
         do {
             try check(
                 decision, on: SQLiteState(store), at: tip.height.next, inForce: rules.agreement)
         } catch { throw Fault.impossible(error) }
         return decision
+    }
+
+    /// The lowest number that can be proposed; not the highest one used and one more, for whoever
+    /// proposes at the end of what is allowed would leave no number to others.
+    private func freeTerm(on store: LedgerStore, above open: Term) throws -> Term {
+        let used = Set(try store.decisions(above: open).map(\.term.value))
+        var number = max(open, try store.journal().term).value + 1
+        while used.contains(number) { number += 1 }
+        return Term(number)
     }
 }

@@ -135,7 +135,7 @@ struct SyncService: Service {
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
-            await links.failed(account, error)
+            await links.failed(account, client, error)
         }
         return false
     }
@@ -154,7 +154,7 @@ struct SyncService: Service {
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
-            await links.failed(account, error)
+            await links.failed(account, client, error)
         }
         return false
     }
@@ -283,12 +283,13 @@ struct ExchangeService: Service {
             request.exchange = try await node.core.exchange()
             guard case .exchange(let answer) = try await client.ask(request, timeout: Self.patience)
             else { throw UnexpectedAnswer(request: "exchange") }
-            try await node.core.learn(from: answer)
+            warn(
+                of: try await node.core.learn(from: answer), about: node.keys.account, node.logger)
             try await fetchEvidence(in: answer, from: client)
         } catch is CancellationError {
         } catch {
             if isFatal(error) { throw error }
-            await node.links.failed(account, error)
+            await node.links.failed(account, client, error)
         }
     }
 

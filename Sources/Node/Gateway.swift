@@ -99,7 +99,7 @@ struct Gateway: Sendable {
             guard let hash = Digest(body.hash) else { throw Refusal.malformed }
             response.block = await core.block(hash)
         case .exchange(let body):
-            try await core.learn(from: body)
+            warn(of: try await core.learn(from: body), about: core.account, logger)
             response.exchange = try await core.exchange()
         case .evidence(let body):
             guard let offence = Digest(body.offence) else { throw Refusal.malformed }

@@ -60,7 +60,7 @@ struct HistoryService: Service {
                 }
             } catch {
                 if isFatal(error) || error is CancellationError { throw error }
-                await node.links.failed(account, error)
+                await node.links.failed(account, client, error)
             }
         }
         return try await node.core.missingHistory() == nil

@@ -35,6 +35,9 @@ package struct KeyRing: Sendable {
     /// Of voters only: the present one, and during a change the one to come.
     package let voteKeys: [SigningKey]
     package let transport: TransportKey
+    /// The transport keys of the home's other sets, the newest first: others may go by one of them
+    /// while this node's chain, or theirs, does not list the same as the other's.
+    package let otherTransports: [TransportKey]
     /// The signing keys of the home's other sets: of those before, and during a change of the one
     /// to come.
     package let others: [SigningKey]
@@ -291,7 +294,8 @@ package struct Home: Sendable {
             account: chosen.account, signing: chosen.signing,
             voteKeys: chosen.voteKeys
                 + sets.flatMap(\.voteKeys).filter { !known.contains($0.verifyingKey) },
-            transport: chosen.transport, others: sets.map(\.signing), retired: chosen.retired)
+            transport: chosen.transport, otherTransports: sets.map(\.transport),
+            others: sets.map(\.signing), retired: chosen.retired)
     }
 
     private func keySet(
@@ -312,7 +316,7 @@ package struct Home: Sendable {
         return KeyRing(
             account: member.account, signing: signing,
             voteKeys: [vote].compactMap { $0 }.filter { !retired.contains($0.verifyingKey) },
-            transport: transport, others: [], retired: retired)
+            transport: transport, otherTransports: [], others: [], retired: retired)
     }
 
     /// The folder of the keys that a rotation made, counted from 1.

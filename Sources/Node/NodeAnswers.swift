@@ -72,6 +72,9 @@ extension NodeCore {
 
     /// CURVE keys and accounts of all members, when they changed since the last call.
     ///
+    /// Where a decision changes a member's keys its listed document stands first: which of the two it
+    /// goes by depends on what its own chain says, and either may be let in and asked.
+    ///
     /// Whoever a decision brings in that most voters are for is let in before its term opens, for
     /// it must catch up, and a new coordinator collect statuses; and stays while the term's first
     /// block is not settled.

@@ -64,7 +64,7 @@ extension NodeCore {
         if let certificate = try? Certificate(strictly: [UInt8](exchange.certificate)) {
             try note(certificate)
         }
-        for bytes in exchange.statuses.prefix(TermDesk.decisionLimit * 16) {
+        for bytes in exchange.statuses.prefix(TermDesk.signatureLimit) {
             guard let report = try? WireStatusReport(strictly: [UInt8](bytes)),
                 let status = try? Status(strictly: [UInt8](report.status))
             else { continue }

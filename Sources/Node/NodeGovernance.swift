@@ -3,6 +3,7 @@ package import Cryptography
 import Federation
 import Foundation
 package import Ledger
+import Logging
 import Replay
 import Storage
 package import Wire
@@ -12,6 +13,7 @@ package enum GovernanceRefusal: Error, CustomStringConvertible {
     case malformed(TermFault)
     case impossible(Rejection)
     case notAbove(Term)
+    case tooFarAbove(Term)
     case noVoter(AccountID)
     case foreignReceipt
 
@@ -21,6 +23,8 @@ package enum GovernanceRefusal: Error, CustomStringConvertible {
         case .impossible(let rejection): "the decision cannot be carried out: \(rejection)"
         case .notAbove(let term):
             "the decision must name a term above \(term); propose it anew"
+        case .tooFarAbove(let term):
+            "the decision must name a term at most \(Decision.termReach) above \(term)"
         case .noVoter(let account):
             "\(account) holds no voting key of the sets in force, so it has no ballot"
         case .foreignReceipt:
@@ -65,6 +69,8 @@ extension NodeCore {
         } catch { throw GovernanceRefusal.malformed(error) }
         let highest = max(terms.newest.term, replica.journal.term)
         guard decision.term > highest else { throw GovernanceRefusal.notAbove(highest) }
+        let open = terms.newest.term
+        guard decision.follows(open) else { throw GovernanceRefusal.tooFarAbove(open) }
         do {
             try replica.check(decision)
         } catch { throw GovernanceRefusal.impossible(error) }
@@ -177,22 +183,30 @@ extension NodeCore {
         exchange.certificate = data(replica.journal.highest?.bytes ?? [])
         exchange.evidence = try offences().filter { !$0.isRecorded }
             .prefix(Self.evidenceLimit).map { data($0.id.bytes) }
-        desk.tell(&exchange, above: terms.newest.term)
+        desk.tell(&exchange, for: account, above: terms.newest.term)
         return exchange
     }
 
     /// Takes what another node tells.
-    package func learn(from exchange: WireExchange) throws {
+    ///
+    /// - Returns: decisions that are new here and change this node's own keys or end its membership.
+    package func learn(from exchange: WireExchange) throws -> [Decision] {
         try noteStatements(in: exchange)
         let news = desk.learn(
-            from: exchange, sets: replica.speakingSets, above: terms.newest.term,
-            network: genesis.network)
-        guard !news.isEmpty else { return }
+            from: exchange, for: account, sets: replica.speakingSets, above: terms.newest.term,
+            network: genesis.network
+        ) { decision in (try? replica.check(decision)) != nil }
+        guard !news.isEmpty else { return [] }
+        if !news.forgotten.isEmpty { try store.forget(news.forgotten) }
         for decision in news.decisions { try store.keep(decision) }
         for ballot in news.ballots { try store.keep(ballot) }
         membersChanged = true
         try signStatuses()
         wakeUp()
+        return news.decisions.filter { decision in
+            decision.leaving.contains(account)
+                || decision.members.contains { $0.account == account }
+        }
     }
 
     // MARK: opening a term
@@ -218,5 +232,17 @@ extension NodeCore {
                 replica: &replica, now: clock())
         }
         return nil
+    }
+}
+
+/// Tells this node's people of decisions on their own account, which others may have made up.
+func warn(of decisions: [Decision], about account: AccountID, _ logger: Logger) {
+    for decision in decisions {
+        logger.warning(
+            "a decision changes this node's own keys or membership: look at it before anybody votes",
+            metadata: [
+                "decision": "\(decision.hash)", "account": "\(account)",
+                "remedy": "tally governance show",
+            ])
     }
 }

@@ -146,7 +146,8 @@ private func start(
     let core = try NodeCore(
         store: store, blobs: blobs, keys: keys, isRebuilt: isRebuilt, clock: currentMilliseconds)
     let links = PeerLinks(
-        context: context, account: keys.account, key: keys.transport, logger: logger)
+        context: context, account: keys.account,
+        keys: [keys.transport] + keys.otherTransports, logger: logger)
     if let directory = try await core.changedMembers() {
         context.setAllowed(directory.allowed)
         await links.update(directory.nodes)

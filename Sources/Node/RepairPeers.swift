@@ -119,7 +119,7 @@ actor RepairPeers {
         let context = try self.context ?? MessagingContext(logger: logger)
         self.context = context
         let key = try home.keyRing(passphrase: passphrase, listed: known.listed).transport
-        for node in known.directory.nodes.values
+        for node in known.directory.nodes.values.joined()
         where node.account != account && clients[node] == nil {
             clients[node] = try RequestClient(
                 context: context, endpoint: node.endpoint, serverKey: node.transportKey, key: key)

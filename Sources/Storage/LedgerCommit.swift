@@ -203,6 +203,20 @@ extension LedgerStore {
         }
     }
 
+    /// Forgets decisions that gave way to newer ones, with the ballots for them.
+    package func forget(_ decisions: [Digest]) throws {
+        try write { db in
+            for hash in decisions {
+                for sql in [
+                    "DELETE FROM ballots WHERE decision = ?",
+                    "DELETE FROM decisions WHERE hash = ?",
+                ] {
+                    try db.cachedStatement(sql: sql).execute(arguments: [Data(hash.bytes)])
+                }
+            }
+        }
+    }
+
     /// Keeps an envelope with the receipt that promises its inclusion, until it is settled.
     ///
     /// The coordinator keeps what it accepted; a site what it handed in, for the next coordinator

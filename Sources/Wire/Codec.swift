@@ -44,6 +44,11 @@ extension WireValue {
     }
 }
 
+extension WireAgreement {
+    /// For people who compare two agreements; nothing is hashed or signed in this form.
+    package func json() throws -> [UInt8] { try jsonUTF8Bytes() }
+}
+
 extension WireEnvelopeHeader: WireValue {}
 extension WireEnvelope: WireValue {}
 extension WireBlockHeader: WireValue {}

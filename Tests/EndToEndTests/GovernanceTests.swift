@@ -57,7 +57,8 @@ extension EndToEnd {
             }
         }
 
-        @Test("a site with new keys, and one restored from a backup, vote again by a decision")
+        @Test(
+            "site and coordinator with new keys, and a restored site, vote again by a decision")
         func newKeys() async throws {
             try await withDeployment(.annotated) { deployment in
                 try await deployment.startAll()
@@ -69,6 +70,17 @@ extension EndToEnd {
                 try await eventually("east goes on with its new keys") {
                     try deployment.service("east").log.contains("starting with them")
                 }
+                // So does the coordinator, whom all others follow meanwhile.
+                try await deployment.done(["key", "rotate"], in: Deployment.coordinator)
+                try await deployment.decide(
+                    ["--rekey", "\(deployment.home("hub"))/hub.next-member"], by: "hub",
+                    with: ["east", "north"], term: 3)
+                try await eventually("hub goes on with its new keys") {
+                    try deployment.service("hub").log.contains("starting with them")
+                }
+                try await deployment.done(
+                    ["consent", "grant", "--patient", "rotated", "--purposes", "training"],
+                    in: "west")
                 // West was restored: it gives up its vote key and comes back by a decision.
                 let stopped = try await deployment.stop("west")
                 #expect(stopped.status == 0, "\(stopped)")
@@ -79,7 +91,7 @@ extension EndToEnd {
                     in: "west")
                 try await deployment.decide(
                     ["--rekey", "\(deployment.home("west"))/west.member"], by: "north",
-                    with: ["hub", "east"], term: 3)
+                    with: ["hub", "east"], term: 4)
                 // Any three of the four are a quorum again: west and east must both vote.
                 let north = try await deployment.stop("north")
                 #expect(north.status == 0, "\(north)")

@@ -10,9 +10,11 @@ extension Tally.Governance {
         static let configuration = CommandConfiguration(
             abstract: "Vote for a decision.",
             discussion: """
-                The worker signs a status once a quorum is for the decision: from then on it votes \
-                in no lower term, and that cannot be taken back. Who is against a decision does not \
-                vote for it.
+                Look at it first with `tally governance show`: where it names new keys, ask their \
+                member whether they are its own. A vote cannot be taken back. The worker signs a \
+                status by itself once a quorum is for the decision: from then on it votes in no \
+                lower term, and that cannot be taken back either. Who is against a decision does \
+                not vote for it.
 
                 Example: tally governance vote 3fa1 --home east
                 """)
@@ -34,10 +36,15 @@ extension Tally.Governance {
         }
 
         private func bytes(in store: LedgerStore) throws -> [UInt8] {
+            guard !decision.isEmpty else {
+                throw CommandFault(
+                    "give the first digits of the decision's hash, as `tally governance show` "
+                        + "prints it, or a file")
+            }
             if FileManager.default.fileExists(atPath: decision) { return try readFile(decision) }
             let known = try store.decisions(above: .genesis)
                 .filter { $0.hash.hex.hasPrefix(decision) }
-            guard let found = known.first, known.count == 1, !decision.isEmpty else {
+            guard let found = known.first, known.count == 1 else {
                 throw CommandFault(
                     known.isEmpty
                         ? "no decision \(decision) is known here; see `tally governance show`"

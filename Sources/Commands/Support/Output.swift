@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Ledger
 import Node
 
 /// How results are printed: for people, or for scripts with stable keys.
@@ -84,6 +85,17 @@ func fields(_ pairs: [(String, String)]) -> String {
     return pairs.map { name, value in
         name + String(repeating: " ", count: width - name.count + 2) + value
     }.joined(separator: "\n")
+}
+
+/// Somebody else's words, so that they move no cursor and begin no line of their own.
+package func printable(_ text: String) -> String {
+    text.unicodeScalars.reduce(into: "") { shown, scalar in
+        if isControlCharacter(scalar) {
+            shown += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
+        } else {
+            shown.unicodeScalars.append(scalar)
+        }
+    }
 }
 
 /// A number for people with so many decimals; "-" for none.

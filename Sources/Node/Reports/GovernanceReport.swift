@@ -16,20 +16,33 @@ package struct TermEntry: Codable, Sendable {
 
 /// A decision that people may vote on.
 package struct DecisionEntry: Codable, Sendable {
+    package enum State: String, Codable, Sendable {
+        case open
+        /// A quorum is for it, statuses are signed.
+        case supported
+        /// Its number was used.
+        case passed
+    }
+
     package let decision: String
     package let term: UInt64
     package let coordinator: String
+    /// Of the newest term that is settled.
+    package let presentCoordinator: String
     package let voters: [String]
+    /// Accounts of nobody who is a member now.
     package let entering: [String]
+    /// Every member whose document it carries, with the keys that change.
+    package let members: [MemberChange]
     package let leaving: [String]
     package let changesAgreement: Bool
+    package let agreement: [ParameterChange]
     package let reason: String
     /// Who is for it.
     package let ballots: [String]
     /// How many of them it needs, of the voters now in force.
     package let needed: Int
-    /// `open`, `supported` (a quorum is for it, statuses are signed), or `passed` (its number was used).
-    package let state: String
+    package let state: State
 }
 
 /// Terms and decisions as a node knows them.
@@ -54,14 +67,10 @@ package func governanceReport(
             .filter { $0.isGood(for: sets, network: network) }
         let isSupported = isAgreed(ballots, by: sets, network: network)
         let isPassed = decision.term <= tip.slot.term
-        return DecisionEntry(
-            decision: decision.hash.hex, term: decision.term.value,
-            coordinator: decision.coordinator.text,
-            voters: decision.voters.accounts.map(\.text),
-            entering: decision.members.map(\.account.text), leaving: decision.leaving.map(\.text),
-            changesAgreement: decision.agreement != nil, reason: decision.reason,
-            ballots: ballots.map(\.voter.text), needed: sets.map(\.quorum).reduce(0, max),
-            state: isPassed ? "passed" : isSupported ? "supported" : "open")
+        return try DecisionEntry(
+            decision, ballots: ballots, needed: sets.map(\.quorum).reduce(0, max),
+            state: isPassed ? .passed : isSupported ? .supported : .open, in: store,
+            rules: tip.terms.newest)
     }
     return GovernanceReport(
         account: account.text,

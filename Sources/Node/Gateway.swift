@@ -119,7 +119,8 @@ struct Gateway: Sendable {
             if case .member(let text) = peer { asker = AccountID(text) }
             let answer = try await reports.answer(body.report, body.arguments, asker: asker)
             response.report.json = data(answer.json)
-            response.report.proof = data(answer.proof)
+            response.report.proof = data(answer.proof.settled?.bytes ?? [])
+            response.report.posting = data(answer.proof.posting?.bytes ?? [])
         case .snapshot: response.snapshot = try await snapshots.offer()
         case .bucketRoots(let body): response.bucketRoots = await snapshots.bucketRoots(body)
         case .stateChunk(let body): response.stateChunk = try await snapshots.stateChunk(body)
@@ -232,14 +233,23 @@ actor ReportDesk {
 
     init(_ reporter: Reporter) { self.reporter = reporter }
 
-    /// A report; a balance for a member comes with a proof of its newest posting.
+    /// A report; a balance for a member comes with a proof of its height and newest posting.
+    ///
+    /// Both are of one height: when a block settles in between, all is read again.
     func answer(
-        _ report: String, _ arguments: [String], asker: AccountID?
-    ) throws -> (json: [UInt8], proof: [UInt8]) {
-        let json = try reporter.answer(report: report, arguments: arguments, asker: asker)
-        guard report == ReportName.balance.rawValue, let asker else { return (json, []) }
-        let account = arguments.first.flatMap { AccountID($0) } ?? asker
-        let proof = try Prover(reporter.store).proof(ofNewestPosting: account)
-        return (json, proof?.bytes ?? [])
+        _ name: String, _ arguments: [String], asker: AccountID?
+    ) throws -> (json: [UInt8], proof: BalanceProof) {
+        for _ in 0..<Reporter.attempts {
+            let json = try reporter.answer(report: name, arguments: arguments, asker: asker)
+            guard name == ReportName.balance.rawValue, let asker else {
+                return (json, BalanceProof())
+            }
+            let account = arguments.first.flatMap { AccountID($0) } ?? asker
+            let height = Height(try report(BalanceReport.self, json: json).settledHeight)
+            if let proof = try Prover(reporter.store).proof(ofBalance: account, at: height) {
+                return (json, proof)
+            }
+        }
+        throw ReportError.busy
     }
 }

@@ -52,7 +52,8 @@ struct ReportTests {
         (
             .balance, ["annotator/north-1"],
             """
-            account available escrow pending proof provenHeight provenTransaction settledHeight
+            account available escrow pending proof provenHeight provenPostingHeight \
+            provenTransaction settledHeight
             """
         ),
         (
@@ -160,7 +161,7 @@ struct ReportTests {
             balance == """
                 {"account":"stake/north-1","available":"10.000000","escrow":"0.000000",\
                 "pending":"0.000000","proof":"own ledger","provenHeight":null,\
-                "provenTransaction":null,"settledHeight":7}
+                "provenPostingHeight":null,"provenTransaction":null,"settledHeight":7}
                 """)
         let work = String(decoding: try json(.worklist, ["annotator/north-1"]), as: UTF8.self)
         #expect(work.contains("\"state\":\"closed\",\"until\":null,\"wave\":1,\"width\":null}"))

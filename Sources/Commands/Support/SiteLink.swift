@@ -1,7 +1,7 @@
 import Foundation
-package import Ledger
+import Ledger
 import Messaging
-package import Node
+import Node
 import Wire
 
 /// A member's connection to the site that it asks, for homes without a ledger of their own.
@@ -81,12 +81,14 @@ struct SiteLink {
         }
     }
 
-    /// A balance whose proof was checked against the genesis document of this home.
+    /// A balance whose height and newest posting were checked against the genesis document of this
+    /// home; the sums stay the site's word.
     func balance(of account: AccountID) async throws -> BalanceReport {
         let answer = try await answer(.balance, [account.text])
         return try checked(
             Node.report(BalanceReport.self, json: [UInt8](answer.json)),
-            proof: [UInt8](answer.proof), account: account, genesis: genesis, site: site.account)
+            proof: [UInt8](answer.proof), posting: [UInt8](answer.posting), account: account,
+            genesis: genesis, site: site.account)
     }
 
     private func isPassing(_ error: MessagingError) -> Bool {
@@ -112,44 +114,5 @@ struct SiteLink {
             guard let next = page.next else { return items }
             after = next
         }
-    }
-}
-
-/// Checks the proof that a site sends with a balance.
-///
-/// It shows that the site's chain is settled by the founders' voters, or those who followed them,
-/// and that the account's newest posting stands in it.
-///
-/// - Returns: the balance with what was proved.
-/// - Throws: a sentence that says what does not hold.
-package func checked(
-    _ balance: BalanceReport, proof: [UInt8], account: AccountID, genesis: Genesis,
-    site: AccountID
-) throws -> BalanceReport {
-    var balance = balance
-    guard !proof.isEmpty else {
-        guard balance.settledHeight == 0 else {
-            throw CommandFault(
-                "\(site) sent a balance without a proof; ask another site, and tell its people")
-        }
-        balance.proof = "nothing is settled yet"
-        return balance
-    }
-    do throws(ProofFault) {
-        let settled = try SettlementProof(strictly: proof).check(genesis: genesis)
-        balance.proof = "checked"
-        balance.provenHeight = settled.slot.height.value
-        balance.provenTransaction = settled.transaction?.id.description
-        guard let transaction = settled.transaction else { return balance }
-        guard
-            transaction.effect.postings.contains(where: {
-                [$0.debit, $0.credit].contains(account.text)
-            })
-        else { throw .badTransaction("it posts nothing to or from \(account)") }
-        return balance
-    } catch {
-        throw CommandFault(
-            "\(site) sent a balance whose proof does not hold: \(error). Do not trust it; ask "
-                + "another site, and tell its people")
     }
 }

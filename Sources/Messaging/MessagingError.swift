@@ -58,7 +58,8 @@ package enum LinkState: Hashable, Sendable {
         case .neverReached: "it was never reached; check the address and that it runs"
         case .lost: "the connection was lost; it is tried again by itself"
         case .refused:
-            "it refused our key; check that this key is registered there, and its public key here"
+            "it refused our key; check that this key is registered there, and its public key here; "
+                + "or it was revoked (`tally member list` at the site)"
         case .connected: "it is connected but slow; send again"
         }
     }

@@ -15,7 +15,7 @@ struct SiteLink {
         from home: Home, _ body: (SiteLink) async throws -> Value
     ) async throws -> Value {
         let genesis = try home.genesisDocument()
-        let site = try siteMember(of: home, genesis)
+        let site = try site(of: home)
         let keys = try home.keyRing(passphrase: passphrase())
         let context = try MessagingContext(logger: socketLogger())
         do {
@@ -29,23 +29,47 @@ struct SiteLink {
             return value
         } catch {
             await context.shutdown()
-            throw error
+            throw wayOut(of: error, site.account, home)
         }
     }
 
-    /// The site named in the home, as the genesis document has it.
-    private static func siteMember(of home: Home, _ genesis: Genesis) throws -> Member {
+    /// What to do about a site that was not reached: it may have other keys, or another address.
+    private static func wayOut(
+        of error: any Error, _ site: AccountID, _ home: Home
+    ) -> any Error {
+        guard case MessagingError.timedOut(_, _, let link) = error, link != .connected else {
+            return error
+        }
+        return CommandFault(
+            "\(error). If \(site) has new keys or another address, ask its people for its new member "
+                + "document and run `tally network join \(home.genesis) --site-member FILE "
+                + "--home \(home.path)`")
+    }
+
+    /// The site that a home asks: by its own document when the home has one, else as the genesis
+    /// document has it.
+    ///
+    /// A document is believed for the connection alone: what the site answers is proven, or is not,
+    /// from the genesis document as before.
+    static func site(of home: Home) throws -> Member {
+        if home.exists(home.siteDocument) {
+            let bytes = try home.read(home.siteDocument, remedy: "join the network again")
+            do {
+                return try Member(strictly: bytes)
+            } catch { throw CommandFault("\(home.siteDocument): \(error)") }
+        }
         let bytes = try home.read(
             home.siteFile,
             remedy: "join a network with `tally network join GENESIS --site ACCOUNT`")
         let text = String(decoding: bytes, as: UTF8.self)
             .trimmingCharacters(in: .whitespacesAndNewlines)
         guard let account = AccountID(text),
-            let site = genesis.members.first(where: { $0.account == account })
+            let site = try home.genesisDocument().members.first(where: { $0.account == account })
         else {
             throw CommandFault(
-                "\(home.siteFile) names \"\(text)\", which founded no part of this network; write "
-                    + "the account of a site into it")
+                "\(home.siteFile) names \"\(text)\", which founded no part of this network; run "
+                    + "`tally network join \(home.genesis) --site ACCOUNT`, or with --site-member "
+                    + "FILE for a site that came later")
         }
         guard !site.endpoint.isEmpty else {
             throw CommandFault(
@@ -91,8 +115,10 @@ struct SiteLink {
             genesis: genesis, site: site.account)
     }
 
+    /// Whether asking again may help; a key that was refused stays refused.
     private func isPassing(_ error: MessagingError) -> Bool {
         switch error {
+        case .timedOut(_, _, link: .refused): false
         case .timedOut, .busy: true
         default: false
         }

@@ -97,6 +97,7 @@ package struct Prover: Sendable {
     ///   - height: of the block after which it is what the account has.
     /// - Returns: no proof while nothing is settled, or the ledger is partial; nil when a posting
     ///   above that height has settled meanwhile.
+    /// - Throws: ``ProverError``, or what makes the ledger unreadable.
     package func proof(
         ofBalance account: AccountID, at height: Height
     ) throws -> BalanceProof? {

@@ -10,8 +10,8 @@ package import Wire
 package struct TermDesk: Sendable {
     /// Decisions told at once and the most that are kept: people propose few.
     package static let decisionLimit = 16
-    /// More statuses for one decision than there can be voters with two keys are a flood.
-    static let reportLimit = 256
+    /// Statuses of one voter for one decision: it has two keys at most.
+    static let reportsPerVoter = 2
 
     private var decisions: [Digest: Decision] = [:]
     private var ballots: [Digest: [AccountID: Ballot]] = [:]
@@ -54,11 +54,14 @@ package struct TermDesk: Sendable {
         ballots[ballot.decision, default: [:]][ballot.voter] = ballot
     }
 
-    /// Takes a status with its certificate; one of a malformed form is left out.
+    /// Takes a status with its certificate; one of a malformed form is left out, and so is what one
+    /// voter signed beyond its two keys: whoever lies takes nobody else's place.
     package mutating func add(_ report: WireStatusReport) {
-        guard let status = try? Status(strictly: [UInt8](report.status)),
-            reports[status.decision, default: [:]].count < Self.reportLimit
-        else { return }
+        guard let status = try? Status(strictly: [UInt8](report.status)) else { return }
+        let known = reports[status.decision, default: [:]].keys
+        guard known.count(where: { $0.voter == status.voter }) < Self.reportsPerVoter else {
+            return
+        }
         reports[status.decision, default: [:]][status] = report
     }
 
@@ -80,7 +83,32 @@ package struct TermDesk: Sendable {
         package var isEmpty: Bool { decisions.isEmpty && ballots.isEmpty && statuses == 0 }
     }
 
-    /// Takes what another node tells.
+    /// Of each kind, what honest voters sign at most: one with each of two keys.
+    package func limit(sets: [VoterSet]) -> Int {
+        let deciding = sets + decisions.values.map(\.voters)
+        return 2 * Set(deciding.flatMap(\.accounts)).count
+    }
+
+    /// Whether another node tells more than voters can have signed; no signature is looked at.
+    ///
+    /// - Parameters:
+    ///   - exchange: as it came.
+    ///   - sets: the voter sets in force.
+    /// - Returns: true for what is to be refused unread.
+    package func isFlood(_ exchange: WireExchange, sets: [VoterSet]) -> Bool {
+        let most = limit(sets: sets)
+        let decisions = exchange.decisions.count
+        guard decisions <= Self.decisionLimit,
+            exchange.ballots.count <= most * max(decisions, 1),
+            exchange.statuses.count <= most * max(decisions, 1)
+        else { return true }
+        guard let certificate = try? Certificate(strictly: [UInt8](exchange.certificate)) else {
+            return false
+        }
+        return certificate.entries.count > most
+    }
+
+    /// Takes what another node tells, unless it is a flood (``isFlood(_:sets:)``).
     ///
     /// A decision counts once a voter in force is for it, so that nobody else can fill a disk.
     ///
@@ -94,9 +122,22 @@ package struct TermDesk: Sendable {
         from exchange: WireExchange, sets: [VoterSet], above term: Term, network: NetworkID
     ) -> News {
         var news = News()
-        let good = exchange.ballots.prefix(Self.reportLimit)
+        guard !isFlood(exchange, sets: sets) else { return news }
+        // Who shows so many bad ones has no more good ones to show.
+        let limit = limit(sets: sets)
+        var bad = 0
+        func isGood(_ check: () -> Bool) -> Bool {
+            guard bad < limit else { return false }
+            if check() { return true }
+            bad += 1
+            return false
+        }
+        let good = exchange.ballots
             .compactMap { try? Ballot(strictly: [UInt8]($0)) }
-            .filter { $0.isGood(for: sets, network: network) }
+            .filter { ballot in
+                ballots[ballot.decision]?[ballot.voter] == ballot
+                    || isGood { ballot.isGood(for: sets, network: network) }
+            }
         let supported = Set(good.map(\.decision))
         for bytes in exchange.decisions.prefix(Self.decisionLimit) {
             guard let decision = try? Decision(strictly: [UInt8](bytes), network: network),
@@ -111,14 +152,16 @@ package struct TermDesk: Sendable {
             add(ballot)
             news.ballots.append(ballot)
         }
-        for bytes in exchange.statuses.prefix(Self.reportLimit) {
+        bad = 0
+        for bytes in exchange.statuses {
             guard let report = try? WireStatusReport(strictly: [UInt8](bytes)),
                 let status = try? Status(strictly: [UInt8](report.status)),
                 decisions[status.decision]?.term == status.term,
                 reports[status.decision]?[status] == nil,
-                status.isGood(for: sets, network: network)
+                isGood({ status.isGood(for: sets, network: network) })
             else { continue }
             add(report)
+            guard reports[status.decision]?[status] != nil else { continue }
             news.statuses += 1
         }
         return news

@@ -19,6 +19,22 @@ struct Gateway: Sendable {
     /// Told when the ledger file failed: the node must stop.
     let failure: Failure
     let logger: Logger
+    private let exchanging = Turns()
+
+    init(
+        core: NodeCore, blobs: BlobServer, reports: ReportDesk, snapshots: SnapshotDesk,
+        uplink: Uplink, submitter: Submitter, desk: PatientDesk?, failure: Failure, logger: Logger
+    ) {
+        self.core = core
+        self.blobs = blobs
+        self.reports = reports
+        self.snapshots = snapshots
+        self.uplink = uplink
+        self.submitter = submitter
+        self.desk = desk
+        self.failure = failure
+        self.logger = logger
+    }
 
     func answer(_ peer: Peer, _ body: [UInt8]) async -> [UInt8] {
         var response: WireResponse
@@ -37,12 +53,15 @@ struct Gateway: Sendable {
         case malformed
         case notPermitted(String)
         case coordinatorUnreachable
+        /// An exchange of the account is under way.
+        case busy
 
         var description: String {
             switch self {
             case .malformed: "the request is malformed"
             case .notPermitted(let who): "\(who) may not ask this here"
             case .coordinatorUnreachable: "this node has no way to the coordinator"
+            case .busy: "an exchange of this account is under way; one at a time"
             }
         }
     }
@@ -65,6 +84,7 @@ struct Gateway: Sendable {
             failure.raise(error)
         case is WireFault, Refusal.malformed: response.failure.code = "malformed"
         case Refusal.notPermitted: response.failure.code = "notPermitted"
+        case Refusal.busy: response.failure.code = "busy"
         case is MessagingError: response.failure.code = "unreachable"
         default: response.failure.code = "refused"
         }
@@ -99,6 +119,9 @@ struct Gateway: Sendable {
             guard let hash = Digest(body.hash) else { throw Refusal.malformed }
             response.block = await core.block(hash)
         case .exchange(let body):
+            // Each costs many signature checks: one at a time, of each account.
+            guard exchanging.begin("\(peer)") else { throw Refusal.busy }
+            defer { exchanging.end("\(peer)") }
             try await core.learn(from: body)
             response.exchange = try await core.exchange()
         case .evidence(let body):

@@ -14,6 +14,7 @@ package enum GovernanceRefusal: Error, CustomStringConvertible {
     case notAbove(Term)
     case noVoter(AccountID)
     case foreignReceipt
+    case flood
 
     package var description: String {
         switch self {
@@ -26,6 +27,8 @@ package enum GovernanceRefusal: Error, CustomStringConvertible {
         case .foreignReceipt:
             "the receipt is not the coordinator's promise for this envelope; the coordinator lies, "
                 + "or another node answers for it"
+        case .flood:
+            "the exchange names more decisions, ballots, statuses or votes than the voters sign"
         }
     }
 }
@@ -182,7 +185,12 @@ extension NodeCore {
     }
 
     /// Takes what another node tells.
+    ///
+    /// - Throws: ``GovernanceRefusal/flood`` before any signature is checked.
     package func learn(from exchange: WireExchange) throws {
+        guard !desk.isFlood(exchange, sets: replica.speakingSets) else {
+            throw GovernanceRefusal.flood
+        }
         try noteStatements(in: exchange)
         let news = desk.learn(
             from: exchange, sets: replica.speakingSets, above: terms.newest.term,

@@ -66,6 +66,34 @@ extension EndToEnd {
             }
         }
 
+        @Test("a site whose exchanges are costly has one in hand, and a flood in one is refused")
+        func exchanges() async throws {
+            try await withDeployment(.annotated) { deployment in
+                try await deployment.startAll()
+                let west = try Impostor("west", in: deployment)
+                var request = WireRequest()
+                let junk = try Ballot(
+                    decision: .zero, voter: AccountID(.site, "north"), network: west.network,
+                    key: west.keys.signing)
+                // As many as may be looked at, and one more.
+                let most = 2 * Deployment.nodes.count
+                request.exchange.ballots = Array(repeating: data(junk.bytes), count: most + 1)
+                #expect(try await west.refusal(of: request) == "refused")
+                request.exchange.ballots.removeLast()
+                let costly = request
+                let answers = try await withThrowingTaskGroup(of: String?.self) { group in
+                    for _ in 0..<32 {
+                        group.addTask { try await west.refusal(of: costly) }
+                    }
+                    return try await group.reduce(into: [String?]()) { $0.append($1) }
+                }
+                #expect(answers.contains(nil), "one at a time is answered")
+                #expect(answers.contains("busy"))
+                #expect(answers.allSatisfy { $0 == nil || $0 == "busy" })
+                await west.close()
+            }
+        }
+
         @Test("the coordinator takes no junk from one site at the cost of another's upload")
         func junk() async throws {
             try await withDeployment(.annotated) { deployment in

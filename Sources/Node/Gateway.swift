@@ -16,6 +16,7 @@ struct Gateway: Sendable {
     let uplink: Uplink
     let submitter: Submitter
     let desk: PatientDesk?
+    let leavers: Leavers
     /// Told when the ledger file failed: the node must stop.
     let failure: Failure
     let logger: Logger
@@ -23,7 +24,8 @@ struct Gateway: Sendable {
 
     init(
         core: NodeCore, blobs: BlobServer, reports: ReportDesk, snapshots: SnapshotDesk,
-        uplink: Uplink, submitter: Submitter, desk: PatientDesk?, failure: Failure, logger: Logger
+        uplink: Uplink, submitter: Submitter, desk: PatientDesk?, leavers: Leavers,
+        failure: Failure, logger: Logger
     ) {
         self.core = core
         self.blobs = blobs
@@ -32,6 +34,7 @@ struct Gateway: Sendable {
         self.uplink = uplink
         self.submitter = submitter
         self.desk = desk
+        self.leavers = leavers
         self.failure = failure
         self.logger = logger
     }
@@ -55,12 +58,16 @@ struct Gateway: Sendable {
         case coordinatorUnreachable
         /// An exchange of the account is under way.
         case busy
+        case noMember(String, Height)
 
         var description: String {
             switch self {
             case .malformed: "the request is malformed"
             case .notPermitted(let who): "\(who) may not ask this here"
             case .coordinatorUnreachable: "this node has no way to the coordinator"
+            case .noMember(let who, let height):
+                "\(who) is no longer a member: a decision of the voters ended its keys at height "
+                    + "\(height)"
             case .busy: "an exchange of this account is under way; one at a time"
             }
         }
@@ -85,6 +92,7 @@ struct Gateway: Sendable {
         case is WireFault, Refusal.malformed: response.failure.code = "malformed"
         case Refusal.notPermitted: response.failure.code = "notPermitted"
         case Refusal.busy: response.failure.code = "busy"
+        case Refusal.noMember: response.failure.code = "noMember"
         case is MessagingError: response.failure.code = "unreachable"
         default: response.failure.code = "refused"
         }
@@ -94,6 +102,12 @@ struct Gateway: Sendable {
     /// Readers and patients ask and submit; replicas and blobs are for voters; the rest is local.
     private func permit(_ peer: Peer, _ request: WireRequest.OneOf_Body) throws {
         guard case .member(let text) = peer else { return }
+        if let ended = leavers[text] {
+            guard case .nextBlock(let body) = request, body.height < .max,
+                Leavers.mayAsk(forBlockAt: Height(body.height).next, ended: ended)
+            else { throw Refusal.noMember(text, ended) }
+            return
+        }
         switch request {
         case .status, .submit, .envelopeStatus, .nextSequence, .query: return
         case .nextBlock, .block, .vote, .exchange, .evidence, .blobOffer, .blobChunk, .blobRead,
@@ -192,6 +206,9 @@ struct Gateway: Sendable {
     /// Signs with this node's key and hands in.
     func contribute(_ transactions: [WireTransaction]) async throws -> [Digest] {
         guard !transactions.isEmpty else { return [] }
+        if case .left(let height) = try await core.standing() {
+            throw Refusal.noMember("\(core.account)", height)
+        }
         if uplink.links.isCoordinator { return [try await core.contribute(transactions)] }
         return try await submitter.submit(transactions)
     }

@@ -190,14 +190,23 @@ package struct MemberDirectory: Sendable {
     package private(set) var allowed: [[UInt8]: String] = [:]
     /// Sites and coordinators that listen, by account.
     package private(set) var nodes: [AccountID: Node] = [:]
+    /// Of those allowed, who has left, with the height at which its keys ended.
+    package private(set) var leaving: [String: Height] = [:]
 
     package init() {}
+
+    /// Adds a voter that has left and may still ask for the blocks that say so.
+    package mutating func add(_ document: WireMemberDocument, endedAt height: Height) {
+        allowed[[UInt8](document.transportKey)] = document.account
+        leaving[document.account] = height
+    }
 
     /// Adds a member; a later document of an account stands beside the earlier one's key.
     package mutating func add(_ document: WireMemberDocument) {
         guard let account = AccountID(document.account) else { return }
         let key = [UInt8](document.transportKey)
         allowed[key] = account.text
+        leaving[account.text] = nil
         guard account.role?.votes == true, !document.endpoint.isEmpty else { return }
         nodes[account] = Node(
             account: account, endpoint: document.endpoint, transportKey: key)

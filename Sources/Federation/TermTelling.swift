@@ -11,6 +11,8 @@ extension TermDesk {
     package static let decisionLimit = 16
     /// Ballots, or statuses, taken from one message.
     package static let signatureLimit = 256
+    /// Signatures in one message that nobody gave: after so many no more of it are looked at.
+    package static let badLimit = 64
     /// Statuses of one voter for one decision; it signs one under each of its keys.
     static let reportsPerVoter = 4
     /// A status with a certificate of thousands of votes.
@@ -49,9 +51,19 @@ extension TermDesk {
         network: NetworkID, isPossible: (Decision) -> Bool
     ) -> News {
         var news = News()
+        var bad = 0
+        func isGood(_ check: () -> Bool) -> Bool {
+            guard bad < Self.badLimit else { return false }
+            if check() { return true }
+            bad += 1
+            return false
+        }
         let good = exchange.ballots.prefix(Self.signatureLimit)
             .compactMap { try? Ballot(strictly: [UInt8]($0)) }
-            .filter { $0.isGood(for: sets, network: network) }
+            .filter { ballot in
+                ballots(for: ballot.decision).contains(ballot)
+                    || isGood { ballot.isGood(for: sets, network: network) }
+            }
         let supporting = Dictionary(grouping: good, by: \.decision)
         for bytes in exchange.decisions.prefix(Self.decisionLimit) {
             guard let decision = try? Decision(strictly: [UInt8](bytes), network: network),
@@ -67,7 +79,10 @@ extension TermDesk {
         }
         news.ballots += good.filter { self[$0.decision] != nil && addIfNew($0) }
         for bytes in exchange.statuses.prefix(Self.signatureLimit)
-        where learn(report: [UInt8](bytes), sets, network) { news.statuses += 1 }
+        where learn(
+            report: [UInt8](bytes),
+            isSigned: { status in isGood { status.isGood(for: sets, network: network) } })
+        { news.statuses += 1 }
         guard !news.isEmpty else { return news }
         let supported = supported(by: sets, above: term, network: network).map(\.hash)
         news.forgotten = forgetSuperseded(keeping: Set(supported), for: account)
@@ -84,7 +99,7 @@ extension TermDesk {
     }
 
     private mutating func learn(
-        report bytes: [UInt8], _ sets: [VoterSet], _ network: NetworkID
+        report bytes: [UInt8], isSigned: (Status) -> Bool
     ) -> Bool {
         guard bytes.count <= Self.reportBytes,
             let report = try? WireStatusReport(strictly: bytes),
@@ -94,7 +109,7 @@ extension TermDesk {
         let known = reports(for: status.decision).map(\.status)
         guard !known.contains(status),
             known.count(where: { $0.voter == status.voter }) < Self.reportsPerVoter,
-            status.isGood(for: sets, network: network)
+            isSigned(status)
         else { return false }
         add(report)
         return true

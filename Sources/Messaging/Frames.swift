@@ -8,6 +8,8 @@ enum Status: UInt8 {
     case busy = 1
     /// The answer did not fit into a message; the body is empty.
     case answerTooLarge = 2
+    /// The account was a member when it connected, and is no more; the body is empty.
+    case noMember = 3
 }
 
 /// A request as a ROUTER hands it over.

@@ -17,6 +17,8 @@ package enum MessagingError: Error, Hashable, Sendable, CustomStringConvertible 
     case tooLarge(endpoint: String, bytes: Int, limit: Int)
     /// The peer's answer did not fit into its own limit for a message.
     case answerTooLarge(endpoint: String)
+    /// The peer knew our account when we connected, and has ended its keys since.
+    case noMember(endpoint: String)
 
     package var description: String {
         switch self {
@@ -40,6 +42,9 @@ package enum MessagingError: Error, Hashable, Sendable, CustomStringConvertible 
                 + " send it in pieces"
         case .answerTooLarge(let endpoint):
             "the answer of \(endpoint) is larger than one message; ask for less at a time"
+        case .noMember(let endpoint):
+            "\(endpoint) says that we are no longer a member: our keys were revoked, or a decision "
+                + "ended them (`tally member list` at a site)"
         }
     }
 
@@ -58,7 +63,8 @@ package enum LinkState: Hashable, Sendable {
         case .neverReached: "it was never reached; check the address and that it runs"
         case .lost: "the connection was lost; it is tried again by itself"
         case .refused:
-            "it refused our key; check that this key is registered there, and its public key here"
+            "it refused our key; check that this key is registered there, and its public key here; "
+                + "or it was revoked (`tally member list` at the site)"
         case .connected: "it is connected but slow; send again"
         }
     }

@@ -205,6 +205,8 @@ package actor RequestClient {
         case .answerTooLarge:
             request.continuation.resume(
                 throwing: MessagingError.answerTooLarge(endpoint: endpoint))
+        case .noMember:
+            request.continuation.resume(throwing: MessagingError.noMember(endpoint: endpoint))
         }
     }
 

@@ -20,7 +20,7 @@ package enum Peer: Hashable, Sendable, CustomStringConvertible {
 package struct RequestCounts: Hashable, Sendable {
     /// Messages that were no request of ours.
     package var malformed = 0
-    /// Messages of an account that is no longer allowed.
+    /// Messages of an account that is no longer allowed, which hears so.
     package var refused = 0
     /// Requests above the limit of their account.
     package var busy = 0
@@ -188,9 +188,11 @@ package actor RequestServer {
         switch (side, message.userID) {
         case (.local, _): peer = .local
         case (.curve, let account?) where context.isAllowed(account): peer = .member(account)
-        case (.curve, _):
+        case (.curve, let account):
             counts.refused += 1
-            return
+            // It was a member when it connected: it is told, not left to wait.
+            guard account != nil else { return }
+            return send(.noMember, [], to: request.routingID, request.requestID, side)
         }
         guard inFlight[peer, default: 0] < limits.maximumInFlight else {
             counts.busy += 1

@@ -43,7 +43,11 @@ struct DutyService: Service {
 
     /// Apart from the duties, which wait for a coordinator: a new one must be let in meanwhile.
     private func followMembers(_ changes: AsyncStream<Void>) async throws {
+        var known = Standing.member
         for await _ in changes {
+            let standing = try await node.core.standing()
+            if standing != known { tell(standing) }
+            known = standing
             if let next = try? node.home.nextMember().signingKey,
                 try await node.core.awaitsKeys(next)
             {
@@ -51,8 +55,28 @@ struct DutyService: Service {
             }
             guard let directory = try await node.core.changedMembers() else { continue }
             node.context.setAllowed(directory.allowed)
+            node.gateway.leavers.replace(directory.leaving)
             await node.links.update(directory.nodes)
             await node.links.follow(await node.core.followed())
+        }
+    }
+
+    /// Says once what becomes of this node's own member.
+    private func tell(_ standing: Standing) {
+        let account = node.keys.account
+        switch standing {
+        case .member: node.logger.notice("\(account) is a member again")
+        case .leaving(let term):
+            node.logger.warning(
+                "most voters are for a decision that removes \(account)",
+                metadata: ["term": "\(term)", "see": "tally governance show"])
+        case .left(let height):
+            node.logger.warning(
+                "\(account) has left the network: a decision of the voters ended its keys",
+                metadata: [
+                    "height": "\(height)",
+                    "remedy": "stop this worker, or ask the others to decide that it is back",
+                ])
         }
     }
 
@@ -60,6 +84,8 @@ struct DutyService: Service {
         let clock = ContinuousClock()
         var reported: [Duty: ContinuousClock.Instant] = [:]
         for await _ in wakeUps {
+            // Who has left owes nothing.
+            if case .left = try await node.core.standing() { continue }
             let owed = try await node.core.duties()
             reported = reported.filter { owed.contains($0.key) }
             for duty in owed {

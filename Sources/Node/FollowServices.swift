@@ -160,20 +160,14 @@ struct SyncService: Service {
     }
 
     private func takeBlocks(from client: RequestClient, isCoordinator: Bool) async throws {
-        let head = await core.head
-        var (height, hash) = (head.height, head.hash)
+        var walk = BlockWalk(from: await core.head)
         while !Task.isCancelled {
             var request = WireRequest()
-            request.nextBlock.height = height.value
-            request.nextBlock.hash = data(hash.bytes)
+            request.nextBlock.height = walk.height.value
+            request.nextBlock.hash = data(walk.hash.bytes)
             let answer = try await block(request, from: client)
             guard !answer.block.isEmpty else {
-                let settled = await core.settledTip
-                if answer.otherBranch, height > settled.height {
-                    // Its chain is another one above what is settled.
-                    (height, hash) = (settled.height, settled.hash)
-                    continue
-                }
+                if answer.otherBranch, walk.turnBack(to: await core.settledTip) { continue }
                 // The coordinator may have lost the votes in a crash.
                 if isCoordinator { try await send(await core.votesForHead()) }
                 return
@@ -189,7 +183,7 @@ struct SyncService: Service {
             }
             try await send(votes)
             let block = try Block(strictly: bytes, network: core.genesis.network)
-            (height, hash) = (block.height, block.hash)
+            guard walk.advance(to: block) else { throw UnexpectedAnswer(request: "next block") }
         }
     }
 
@@ -287,6 +281,8 @@ struct ExchangeService: Service {
                 of: try await node.core.learn(from: answer), about: node.keys.account, node.logger)
             try await fetchEvidence(in: answer, from: client)
         } catch is CancellationError {
+        } catch let failure as RemoteFailure where failure.code == "busy" {
+            // It has the one before in hand, which a slow link had this node give up.
         } catch {
             if isFatal(error) { throw error }
             await node.links.failed(account, client, error)

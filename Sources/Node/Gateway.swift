@@ -16,9 +16,28 @@ struct Gateway: Sendable {
     let uplink: Uplink
     let submitter: Submitter
     let desk: PatientDesk?
+    let leavers: Leavers
     /// Told when the ledger file failed: the node must stop.
     let failure: Failure
     let logger: Logger
+    private let exchanging = Turns()
+
+    init(
+        core: NodeCore, blobs: BlobServer, reports: ReportDesk, snapshots: SnapshotDesk,
+        uplink: Uplink, submitter: Submitter, desk: PatientDesk?, leavers: Leavers,
+        failure: Failure, logger: Logger
+    ) {
+        self.core = core
+        self.blobs = blobs
+        self.reports = reports
+        self.snapshots = snapshots
+        self.uplink = uplink
+        self.submitter = submitter
+        self.desk = desk
+        self.leavers = leavers
+        self.failure = failure
+        self.logger = logger
+    }
 
     func answer(_ peer: Peer, _ body: [UInt8]) async -> [UInt8] {
         var response: WireResponse
@@ -37,12 +56,19 @@ struct Gateway: Sendable {
         case malformed
         case notPermitted(String)
         case coordinatorUnreachable
+        /// An exchange of the account is under way.
+        case busy
+        case noMember(String, Height)
 
         var description: String {
             switch self {
             case .malformed: "the request is malformed"
             case .notPermitted(let who): "\(who) may not ask this here"
             case .coordinatorUnreachable: "this node has no way to the coordinator"
+            case .noMember(let who, let height):
+                "\(who) is no longer a member: a decision of the voters ended its keys at height "
+                    + "\(height)"
+            case .busy: "an exchange of this account is under way; one at a time"
             }
         }
     }
@@ -65,6 +91,8 @@ struct Gateway: Sendable {
             failure.raise(error)
         case is WireFault, Refusal.malformed: response.failure.code = "malformed"
         case Refusal.notPermitted: response.failure.code = "notPermitted"
+        case Refusal.busy: response.failure.code = "busy"
+        case Refusal.noMember: response.failure.code = "noMember"
         case is MessagingError: response.failure.code = "unreachable"
         default: response.failure.code = "refused"
         }
@@ -74,6 +102,12 @@ struct Gateway: Sendable {
     /// Readers and patients ask and submit; replicas and blobs are for voters; the rest is local.
     private func permit(_ peer: Peer, _ request: WireRequest.OneOf_Body) throws {
         guard case .member(let text) = peer else { return }
+        if let ended = leavers[text] {
+            guard case .nextBlock(let body) = request, body.height < .max,
+                Leavers.mayAsk(forBlockAt: Height(body.height).next, ended: ended)
+            else { throw Refusal.noMember(text, ended) }
+            return
+        }
         switch request {
         case .status, .submit, .envelopeStatus, .nextSequence, .query: return
         case .nextBlock, .block, .vote, .exchange, .evidence, .blobOffer, .blobChunk, .blobRead,
@@ -99,6 +133,9 @@ struct Gateway: Sendable {
             guard let hash = Digest(body.hash) else { throw Refusal.malformed }
             response.block = await core.block(hash)
         case .exchange(let body):
+            // Each costs many signature checks: one at a time, of each account.
+            guard exchanging.begin("\(peer)") else { throw Refusal.busy }
+            defer { exchanging.end("\(peer)") }
             warn(of: try await core.learn(from: body), about: core.account, logger)
             response.exchange = try await core.exchange()
         case .evidence(let body):
@@ -119,7 +156,8 @@ struct Gateway: Sendable {
             if case .member(let text) = peer { asker = AccountID(text) }
             let answer = try await reports.answer(body.report, body.arguments, asker: asker)
             response.report.json = data(answer.json)
-            response.report.proof = data(answer.proof)
+            response.report.proof = data(answer.proof.settled?.bytes ?? [])
+            response.report.posting = data(answer.proof.posting?.bytes ?? [])
         case .snapshot: response.snapshot = try await snapshots.offer()
         case .bucketRoots(let body): response.bucketRoots = await snapshots.bucketRoots(body)
         case .stateChunk(let body): response.stateChunk = try await snapshots.stateChunk(body)
@@ -170,6 +208,9 @@ struct Gateway: Sendable {
     /// Signs with this node's key and hands in.
     func contribute(_ transactions: [WireTransaction]) async throws -> [Digest] {
         guard !transactions.isEmpty else { return [] }
+        if case .left(let height) = try await core.standing() {
+            throw Refusal.noMember("\(core.account)", height)
+        }
         if uplink.links.isCoordinator { return [try await core.contribute(transactions)] }
         return try await submitter.submit(transactions)
     }
@@ -234,14 +275,23 @@ actor ReportDesk {
 
     init(_ reporter: Reporter) { self.reporter = reporter }
 
-    /// A report; a balance for a member comes with a proof of its newest posting.
+    /// A report; a balance for a member comes with a proof of its height and newest posting.
+    ///
+    /// Both are of one height: when a block settles in between, all is read again.
     func answer(
-        _ report: String, _ arguments: [String], asker: AccountID?
-    ) throws -> (json: [UInt8], proof: [UInt8]) {
-        let json = try reporter.answer(report: report, arguments: arguments, asker: asker)
-        guard report == ReportName.balance.rawValue, let asker else { return (json, []) }
-        let account = arguments.first.flatMap { AccountID($0) } ?? asker
-        let proof = try Prover(reporter.store).proof(ofNewestPosting: account)
-        return (json, proof?.bytes ?? [])
+        _ name: String, _ arguments: [String], asker: AccountID?
+    ) throws -> (json: [UInt8], proof: BalanceProof) {
+        for _ in 0..<Reporter.attempts {
+            let json = try reporter.answer(report: name, arguments: arguments, asker: asker)
+            guard name == ReportName.balance.rawValue, let asker else {
+                return (json, BalanceProof())
+            }
+            let account = arguments.first.flatMap { AccountID($0) } ?? asker
+            let height = Height(try report(BalanceReport.self, json: json).settledHeight)
+            if let proof = try Prover(reporter.store).proof(ofBalance: account, at: height) {
+                return (json, proof)
+            }
+        }
+        throw ReportError.busy
     }
 }

@@ -46,12 +46,14 @@ package struct KeyRing: Sendable {
 
     package init(
         account: AccountID, signing: SigningKey, voteKeys: [SigningKey], transport: TransportKey,
-        others: [SigningKey] = [], retired: Set<VerifyingKey> = []
+        otherTransports: [TransportKey] = [], others: [SigningKey] = [],
+        retired: Set<VerifyingKey> = []
     ) {
         self.account = account
         self.signing = signing
         self.voteKeys = voteKeys
         self.transport = transport
+        self.otherTransports = otherTransports
         self.others = others
         self.retired = retired
     }
@@ -88,6 +90,8 @@ package struct Home: Sendable {
     package var socket: String { path + "/tally.sock" }
     /// The account whose node a reader's home asks.
     package var siteFile: String { path + "/site" }
+    /// The member document of that node, where it is not the one in the genesis document.
+    package var siteDocument: String { path + "/site.document" }
 
     package func exists(_ file: String) -> Bool { FileManager.default.fileExists(atPath: file) }
 
@@ -106,7 +110,7 @@ package struct Home: Sendable {
     }
 
     /// Writes a file whole or not at all, in the place of the one that is there.
-    func replace(_ file: String, with bytes: [UInt8], secret: Bool = true) throws {
+    package func replace(_ file: String, with bytes: [UInt8], secret: Bool = true) throws {
         let temporary = file + ".new"
         func failure() -> HomeError {
             HomeError.unwritable(file: file, reason: String(cString: strerror(errno)))
@@ -128,9 +132,9 @@ package struct Home: Sendable {
     package func read(_ file: String, remedy: String) throws -> [UInt8] {
         guard exists(file) else { throw HomeError.missing(file: file, remedy: remedy) }
         do {
-            return [UInt8](try Data(contentsOf: URL(fileURLWithPath: file)))
+            return try fileContent(file)
         } catch {
-            throw HomeError.unreadable(file: file, reason: error.localizedDescription)
+            throw HomeError.unreadable(file: file, reason: error.reason.words)
         }
     }
 

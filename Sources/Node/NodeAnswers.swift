@@ -77,16 +77,26 @@ extension NodeCore {
     ///
     /// Whoever a decision brings in that most voters are for is let in before its term opens, for
     /// it must catch up, and a new coordinator collect statuses; and stays while the term's first
-    /// block is not settled.
+    /// block is not settled. A voter that has left stays a while, to hear so.
     package func changedMembers() throws -> MemberDirectory? {
-        guard membersChanged else { return nil }
-        membersChanged = false
+        let isOver = leaversEnd.map { replica.settled.height > $0 } ?? false
+        guard membersChanged || isOver else { return nil }
+        (membersChanged, leaversEnd) = (false, nil)
         members = try knownKeys(of: store, terms)
         var directory = MemberDirectory()
         for entry in try SQLiteState(store).entries(in: .members, prefix: [], limit: .max) {
             let member = try WireMemberState(strictly: entry.value)
-            guard member.endedHeight == 0 else { continue }
-            directory.add(member.document)
+            guard member.endedHeight > 0 else {
+                directory.add(member.document)
+                continue
+            }
+            let ended = Height(member.endedHeight)
+            let end = ended.advanced(by: Leavers.stay)
+            guard AccountID(member.document.account)?.role?.votes == true,
+                replica.settled.height <= end
+            else { continue }
+            directory.add(member.document, endedAt: ended)
+            leaversEnd = min(leaversEnd ?? end, end)
         }
         let opened = replica.unsettled.compactMap(\.block.opening?.decision)
         for decision in opened + supportedDecisions() {

@@ -52,6 +52,8 @@ package actor NodeCore {
     var contributors: [CheckedContinuation<Digest, any Error>] = []
     /// Raised when the registry of members changed.
     var membersChanged = true
+    /// Above it a voter that has left is let in no more; nil while there is none.
+    var leaversEnd: Height?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()

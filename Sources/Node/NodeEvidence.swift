@@ -24,8 +24,6 @@ package struct KnownOffence: Sendable {
 extension NodeCore {
     /// Ids of evidence told at one heartbeat.
     static let evidenceLimit = 16
-    /// Of a foreign certificate, so that a member cannot have this node check without end.
-    private static let foreignVotes = 256
 
     // MARK: the own chain
 
@@ -64,11 +62,13 @@ extension NodeCore {
         if let certificate = try? Certificate(strictly: [UInt8](exchange.certificate)) {
             try note(certificate)
         }
-        for bytes in exchange.statuses.prefix(TermDesk.signatureLimit) {
+        var bad = 0
+        for bytes in exchange.statuses.prefix(TermDesk.signatureLimit)
+        where bad < TermDesk.badLimit {
             guard let report = try? WireStatusReport(strictly: [UInt8](bytes)),
                 let status = try? Status(strictly: [UInt8](report.status))
             else { continue }
-            note(status)
+            if !note(status) { bad += 1 }
         }
     }
 
@@ -82,12 +82,15 @@ extension NodeCore {
         evidence.note(head, key: key)
     }
 
-    private func note(_ status: Status) {
+    /// - Returns: whether a member signed it.
+    private func note(_ status: Status) -> Bool {
         let keys = members.keys(of: status.voter)
-        guard !keys.contains(where: { evidence.knows(status, key: $0) }),
-            let key = keys.first(where: { status.isSigned(by: $0, network: network) })
-        else { return }
+        guard !keys.contains(where: { evidence.knows(status, key: $0) }) else { return true }
+        guard let key = keys.first(where: { status.isSigned(by: $0, network: network) }) else {
+            return false
+        }
         evidence.note(status, key: key)
+        return true
     }
 
     /// Notes a header of another chain than this node's.
@@ -108,16 +111,17 @@ extension NodeCore {
     private func note(_ certificate: Certificate) throws {
         guard try ownHash(at: certificate.slot) != certificate.block else { return }
         try noteOwn(at: certificate.slot.height)
-        noteVotes(Array(certificate.votes.prefix(Self.foreignVotes)))
+        noteVotes(Array(certificate.votes.prefix(TermDesk.signatureLimit)))
     }
 
     /// Notes votes whose keys are not known yet; one that nobody signed is left out.
     private func noteVotes(_ votes: [Vote]) {
-        for vote in votes {
+        var bad = 0
+        for vote in votes where bad < TermDesk.badLimit {
             let key = members.keys(of: vote.voter).first {
                 vote.isSigned(by: $0, network: network)
             }
-            if let key { evidence.note(vote, key: key) }
+            if let key { evidence.note(vote, key: key) } else { bad += 1 }
         }
     }
 

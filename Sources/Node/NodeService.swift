@@ -148,8 +148,10 @@ private func start(
     let links = PeerLinks(
         context: context, account: keys.account,
         keys: [keys.transport] + keys.otherTransports, logger: logger)
+    let leavers = Leavers()
     if let directory = try await core.changedMembers() {
         context.setAllowed(directory.allowed)
+        leavers.replace(directory.leaving)
         await links.update(directory.nodes)
     }
     await links.follow(await core.followed())
@@ -176,7 +178,7 @@ private func start(
         snapshots: SnapshotDesk(try LedgerStore.reading(at: home.ledger)),
         uplink: uplink,
         submitter: Submitter(keys: keys, network: genesis.network, sink: uplink),
-        desk: desk, failure: failure, logger: logger)
+        desk: desk, leavers: leavers, failure: failure, logger: logger)
     let endpoint = member.endpoint
     let server = try RequestServer(
         context: context, endpoints: endpoint.isEmpty ? [] : [endpoint], key: keys.transport,

@@ -237,14 +237,23 @@ package struct MemberDirectory: Sendable {
     /// Sites and coordinators that listen, by account, each with every document of it that was added,
     /// in that order: which of them it goes by is known to itself alone while its keys change.
     package private(set) var nodes: [AccountID: [Node]] = [:]
+    /// Of those allowed, who has left, with the height at which its keys ended.
+    package private(set) var leaving: [String: Height] = [:]
 
     package init() {}
+
+    /// Adds a voter that has left and may still ask for the blocks that say so.
+    package mutating func add(_ document: WireMemberDocument, endedAt height: Height) {
+        allowed[[UInt8](document.transportKey)] = document.account
+        leaving[document.account] = height
+    }
 
     /// Adds a member; a later document of an account stands beside the earlier one.
     package mutating func add(_ document: WireMemberDocument) {
         guard let account = AccountID(document.account) else { return }
         let key = [UInt8](document.transportKey)
         allowed[key] = account.text
+        leaving[account.text] = nil
         guard account.role?.votes == true, !document.endpoint.isEmpty else { return }
         let node = Node(account: account, endpoint: document.endpoint, transportKey: key)
         if nodes[account]?.contains(node) != true { nodes[account, default: []].append(node) }

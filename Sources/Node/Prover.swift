@@ -27,6 +27,19 @@ package enum ProverError: Error, Hashable, CustomStringConvertible {
     }
 }
 
+/// What a site shows of a balance that a member asks for.
+package struct BalanceProof: Hashable, Sendable {
+    /// Of the block at the balance's height; nil while none can be made.
+    package var settled: SettlementProof?
+    /// Of the account's newest posting at or below that height; nil when it has none.
+    package var posting: SettlementProof?
+
+    package init(settled: SettlementProof? = nil, posting: SettlementProof? = nil) {
+        self.settled = settled
+        self.posting = posting
+    }
+}
+
 /// Makes proofs of settlement from one ledger file, also while its worker runs.
 package struct Prover: Sendable {
     private let store: LedgerStore
@@ -76,18 +89,26 @@ package struct Prover: Sendable {
         try proof(of: store.tip().height, nil)
     }
 
-    /// Proves the newest posting of an account, else the newest settled block.
+    /// Proves what can be proven of a balance: that its height is settled, and the account's newest
+    /// posting.
     ///
-    /// - Returns: nil while no block is settled, or the ledger is partial.
-    package func proof(ofNewestPosting account: AccountID) throws -> SettlementProof? {
+    /// - Parameters:
+    ///   - account: whose balance it is.
+    ///   - height: of the block after which it is what the account has.
+    /// - Returns: no proof while nothing is settled, or the ledger is partial; nil when a posting
+    ///   above that height has settled meanwhile.
+    /// - Throws: ``ProverError``, or what makes the ledger unreadable.
+    package func proof(
+        ofBalance account: AccountID, at height: Height
+    ) throws -> BalanceProof? {
         // The headers of earlier terms are not here yet.
-        guard try store.snapshot() == nil else { return nil }
-        if let index = try store.newestCause(of: account),
+        guard height > .genesis, try store.snapshot() == nil else { return BalanceProof() }
+        let settled = try proof(ofBlockAt: height)
+        guard let index = try store.newestCause(of: account),
             let id = try store.transaction(at: index)
-        {
-            return try proof(of: id, hasLog: false)
-        }
-        return try store.tip().height == .genesis ? nil : proofOfNewest()
+        else { return BalanceProof(settled: settled) }
+        guard let posted = try store.height(of: id.envelope), posted <= height else { return nil }
+        return BalanceProof(settled: settled, posting: try proof(of: id, hasLog: false))
     }
 
     private func place(of id: TransactionID, in block: Block) -> UInt64 {

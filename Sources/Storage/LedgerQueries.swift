@@ -45,11 +45,20 @@ extension LedgerStore {
 
     /// What the settled chain lists for a member; nil when it is none, or has left.
     package func listedMember(_ account: AccountID) throws -> WireMemberDocument? {
+        try memberState(account).flatMap { $0.endedHeight == 0 ? $0.document : nil }
+    }
+
+    /// The settled height at which a member's keys ended; nil when they are in force, or it never
+    /// was one.
+    package func endedHeight(of account: AccountID) throws -> Height? {
+        try memberState(account).flatMap { $0.endedHeight == 0 ? nil : Height($0.endedHeight) }
+    }
+
+    private func memberState(_ account: AccountID) throws -> WireMemberState? {
         let key = StateKey(.members, Array(account.text.utf8))
         guard let bytes = try SQLiteState(self).value(at: key) else { return nil }
         do {
-            let member = try WireMemberState(strictly: bytes)
-            return member.endedHeight == 0 ? member.document : nil
+            return try WireMemberState(strictly: bytes)
         } catch { throw damaged("table state, member \(account): \(error)") }
     }
 

@@ -774,8 +774,11 @@ package nonisolated struct WireReportResponse: Sendable {
 
   package var json: Data = Data()
 
-  /// SettlementProof; of a balance asked for by a member
+  /// Of a balance that a member asks for: SettlementProof of the block at its settled height.
   package var proof: Data = Data()
+
+  /// SettlementProof of the account's newest posting at or below it; empty: it has none.
+  package var posting: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2690,7 +2693,7 @@ nonisolated extension WireNextSequence: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireReportResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReportResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}json\0\u{1}proof\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}json\0\u{1}proof\0\u{2}l\u{1}posting\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2700,6 +2703,7 @@ nonisolated extension WireReportResponse: SwiftProtobuf.Message, SwiftProtobuf._
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.json) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.proof) }()
+      case 110: try { try decoder.decodeSingularBytesField(value: &self.posting) }()
       default: break
       }
     }
@@ -2712,12 +2716,16 @@ nonisolated extension WireReportResponse: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.proof.isEmpty {
       try visitor.visitSingularBytesField(value: self.proof, fieldNumber: 2)
     }
+    if !self.posting.isEmpty {
+      try visitor.visitSingularBytesField(value: self.posting, fieldNumber: 110)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireReportResponse, rhs: WireReportResponse) -> Bool {
     if lhs.json != rhs.json {return false}
     if lhs.proof != rhs.proof {return false}
+    if lhs.posting != rhs.posting {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -204,27 +204,83 @@ struct ProofTests {
         #expect(await run("export", "chain", "--out", "/nonexistent/x", "--home", home.path) == 1)
     }
 
-    @Test("a balance from a site is believed with a proof that holds, and only then")
+    @Test("of a balance from a site, its height and newest posting are proven, and no more is said")
     func balance() throws {
-        let prover = Prover(try home.store())
-        let account = Consortium.east
-        let balance = BalanceReport(
-            account: account.text, available: "1", pending: "0", escrow: "0", settledHeight: 9)
-        func checked(_ proof: [UInt8]) throws -> BalanceReport {
+        var chain = home.chain
+        let reader = try #require(Consortium.readers(of: Consortium.east).first)
+        try chain.append([.enrol(try memberDocument(reader))])
+        for _ in 0..<3 { try chain.append() }
+        let prover = Prover(try ProvenHome(chain).store())
+        let account = ConsortiumAccount.stake(of: reader)
+        let height = Height(UInt64(chain.blocks.count) - 2)
+        func checked(
+            _ proof: SettlementProof?, _ posting: SettlementProof?, of account: AccountID,
+            settled: Height
+        ) throws -> BalanceReport {
             try Commands.checked(
-                balance, proof: proof, account: account, genesis: home.chain.genesis,
+                BalanceReport(
+                    account: account.text, available: "1", pending: "0", escrow: "0",
+                    settledHeight: settled.value), proof: proof?.bytes ?? [],
+                posting: posting?.bytes ?? [], account: account, genesis: chain.genesis,
                 site: Consortium.north)
         }
-        let proof = try prover.proofOfNewest()
-        let good = try checked(proof.bytes)
-        #expect(good.proof == "checked" && good.provenTransaction == nil)
-        #expect(good.provenHeight == UInt64(home.chain.blocks.count) - 2)
-        #expect(throws: CommandFault.self) { try checked([]) }
-        #expect(throws: CommandFault.self) { try checked([1, 2, 3]) }
-        #expect(throws: CommandFault.self) { try checked(Array(proof.bytes.dropLast())) }
-        // A transaction that posts nothing to the account proves nothing of its balance.
-        let envelope = try #require(home.chain.blocks[0].envelopes.first)
-        let other = try prover.proof(of: TransactionID(envelope: envelope.id, index: 0))
-        #expect(throws: CommandFault.self) { try checked(other.bytes) }
+        let proof = try #require(try prover.proof(ofBalance: account, at: height))
+        let posting = try #require(proof.posting)
+        let good = try checked(proof.settled, posting, of: account, settled: height)
+        #expect(good.provenHeight == height.value)
+        #expect(good.provenPostingHeight == height.value - 1)
+        #expect(good.provenTransaction?.hasSuffix("/0") == true)
+        #expect(
+            good.proof
+                == "settled height proven, newest posting shown is proven at height "
+                + "\(height.value - 1); the sums are site/north's word")
+        // Another settled height than the one that is proven, above it or below.
+        for claimed in [Height(999_999), Height(height.value - 1), .genesis] {
+            #expect(throws: CommandFault.self) {
+                try checked(proof.settled, posting, of: account, settled: claimed)
+            }
+        }
+        // A posting above the height that is proven, and one of another account.
+        let early = Height(height.value - 2)
+        let old = try prover.proof(ofBlockAt: early)
+        #expect(try prover.proof(ofBalance: account, at: early) == nil)
+        #expect(throws: CommandFault.self) {
+            try checked(old, posting, of: account, settled: early)
+        }
+        #expect(throws: CommandFault.self) {
+            try checked(proof.settled, posting, of: Consortium.west, settled: height)
+        }
+        // A proof of the height alone is no proof of a posting.
+        #expect(throws: CommandFault.self) {
+            try checked(proof.settled, proof.settled, of: account, settled: height)
+        }
+        let bare = try checked(proof.settled, nil, of: account, settled: height)
+        #expect(
+            bare.proof == "settled height proven, no posting shown; the sums are site/north's word")
+        #expect(bare.provenTransaction == nil && bare.provenPostingHeight == nil)
+        #expect(throws: CommandFault.self) {
+            try checked(nil, posting, of: account, settled: height)
+        }
+        let first = try checked(nil, nil, of: account, settled: .genesis)
+        #expect(first.proof.contains("nothing is proven") && first.provenHeight == nil)
+    }
+
+    @Test("bytes that are no proof prove no balance")
+    func spoiltBalance() throws {
+        let proof = try Prover(try home.store()).proofOfNewest()
+        let height = UInt64(home.chain.blocks.count) - 2
+        let balance = BalanceReport(
+            account: Consortium.east.text, available: "1", pending: "0", escrow: "0",
+            settledHeight: height)
+        func checked(_ proof: [UInt8], _ posting: [UInt8] = []) throws -> BalanceReport {
+            try Commands.checked(
+                balance, proof: proof, posting: posting, account: Consortium.east,
+                genesis: home.chain.genesis, site: Consortium.north)
+        }
+        #expect(try checked(proof.bytes).provenHeight == height)
+        for spoilt in [[], [1, 2, 3], Array(proof.bytes.dropLast())] {
+            #expect(throws: CommandFault.self) { try checked(spoilt) }
+        }
+        #expect(throws: CommandFault.self) { try checked(proof.bytes, [1, 2, 3]) }
     }
 }

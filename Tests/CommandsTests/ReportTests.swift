@@ -43,7 +43,7 @@ struct ReportTests {
             .status, [],
             """
             acceptedEnvelopes account certifiedHeight coordinator items items.approved \
-            items.disputed items.open items.tooFew members members.annotator \
+            items.disputed items.open items.tooFew left members members.annotator \
             members.coordinator members.developer members.site network openPeriod orderedHeight partial \
             quorum run run.closed run.planned run.run run.state \
             running settledHash settledHeight study term time transactions voters
@@ -52,7 +52,8 @@ struct ReportTests {
         (
             .balance, ["annotator/north-1"],
             """
-            account available escrow pending proof provenHeight provenTransaction settledHeight
+            account available escrow pending proof provenHeight provenPostingHeight \
+            provenTransaction settledHeight
             """
         ),
         (
@@ -160,7 +161,7 @@ struct ReportTests {
             balance == """
                 {"account":"stake/north-1","available":"10.000000","escrow":"0.000000",\
                 "pending":"0.000000","proof":"own ledger","provenHeight":null,\
-                "provenTransaction":null,"settledHeight":7}
+                "provenPostingHeight":null,"provenTransaction":null,"settledHeight":7}
                 """)
         let work = String(decoding: try json(.worklist, ["annotator/north-1"]), as: UTF8.self)
         #expect(work.contains("\"state\":\"closed\",\"until\":null,\"wave\":1,\"width\":null}"))

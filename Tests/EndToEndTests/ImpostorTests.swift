@@ -1,6 +1,7 @@
 import Contracts
 import Cryptography
 import Deployments
+import Federation
 import Foundation
 import Ledger
 import Logging
@@ -63,6 +64,31 @@ extension EndToEnd {
                 request.runStart.rounds = 1
                 #expect(try await reader.refusal(of: request) == "notPermitted")
                 await reader.close()
+            }
+        }
+
+        @Test("a site whose exchanges are costly has one in hand")
+        func exchanges() async throws {
+            try await withDeployment(.annotated) { deployment in
+                try await deployment.startAll()
+                let west = try Impostor("west", in: deployment)
+                var request = WireRequest()
+                let junk = try Ballot(
+                    decision: .zero, voter: AccountID(.site, "north"), network: west.network,
+                    key: west.keys.signing)
+                request.exchange.ballots = Array(
+                    repeating: data(junk.bytes), count: TermDesk.signatureLimit)
+                let costly = request
+                let answers = try await withThrowingTaskGroup(of: String?.self) { group in
+                    for _ in 0..<32 {
+                        group.addTask { try await west.refusal(of: costly) }
+                    }
+                    return try await group.reduce(into: [String?]()) { $0.append($1) }
+                }
+                #expect(answers.contains(nil), "one at a time is answered")
+                #expect(answers.contains("busy"))
+                #expect(answers.allSatisfy { $0 == nil || $0 == "busy" })
+                await west.close()
             }
         }
 

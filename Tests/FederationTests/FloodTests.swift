@@ -192,6 +192,23 @@ struct FloodTests {
         #expect(request.encoded().count <= 2 * TermDesk.toldBytes + (64 << 10))
     }
 
+    @Test("after so many signatures that nobody gave no more of a message are looked at")
+    func bad() throws {
+        let forged = try Ballot(
+            decision: base.hash, voter: Consortium.east, network: network, key: voteKey(of: liar))
+        let honest = try ballot(base, by: Consortium.east)
+        func news(bad count: Int) -> TermDesk.News {
+            var desk = TermDesk()
+            var exchange = WireExchange()
+            exchange.decisions = [data(base.bytes)]
+            exchange.ballots =
+                Array(repeating: data(forged.bytes), count: count) + [data(honest.bytes)]
+            return learn(exchange, at: &desk)
+        }
+        #expect(news(bad: TermDesk.badLimit - 1).decisions == [base])
+        #expect(news(bad: TermDesk.badLimit).isEmpty)
+    }
+
     @Test("one voter's statuses for a decision leave room for everybody's")
     func statuses() throws {
         var desk = TermDesk()

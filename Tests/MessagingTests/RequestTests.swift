@@ -186,17 +186,24 @@ struct RequestTests {
         await consortium.context.shutdown()
     }
 
-    @Test("a removed account is refused at once, and its key at the next connection")
+    @Test("a removed account is told so at once, and its key refused at the next connection")
     func removed() async throws {
         let consortium = try Consortium()
-        let server = try consortium.server { _, body in body }
+        let calls = Calls()
+        let server = try consortium.server { peer, body in
+            calls.note(peer)
+            return body
+        }
         let key = try consortium.register("site/north")
         let client = try consortium.client(server, key)
         #expect(try await client.request([1], timeout: .seconds(10)) == [1])
         consortium.remove(key)
-        await #expect(throws: MessagingError.self) {
-            try await client.request([2], timeout: .milliseconds(300))
+        let started = ContinuousClock.now
+        await #expect(throws: MessagingError.noMember(endpoint: server.endpoints[0])) {
+            try await client.request([2], timeout: .seconds(30))
         }
+        #expect(.now - started < .seconds(20), "it is answered, not left to wait")
+        #expect(calls.peers.count == 1, "no handler sees what it asks")
         #expect(await server.counts.refused == 1)
         await client.close()
         let again = try consortium.client(server, key)

@@ -40,7 +40,18 @@ package struct ProvenChain: Sendable {
 
     /// Adds a block with so many transactions of one envelope to the newest term.
     package mutating func append(_ transactions: Int = 0) throws {
+        try append(consents(transactions))
+    }
+
+    /// Adds a block with transactions of one envelope of the site east to the newest term.
+    package mutating func append(_ transactions: [WireTransaction]) throws {
         try add(transactions, rules: history.newest, opening: nil)
+    }
+
+    private func consents(_ count: Int) -> [WireTransaction] {
+        (0..<count).map {
+            .grant(Digest.sha256(bigEndian((sequence + 1) << 32 | UInt64($0))).bytes)
+        }
     }
 
     /// A decision for a term, the next one unless given, that names a coordinator and who votes.
@@ -77,22 +88,21 @@ package struct ProvenChain: Sendable {
         }
         let opening = Opening(decision: decision, statuses: Array(statuses), network: network)
         let height = Height(UInt64(blocks.count) + 1)
-        try add(0, rules: history.rules(opening: opening, firstHeight: height), opening: opening)
+        try add([], rules: history.rules(opening: opening, firstHeight: height), opening: opening)
     }
 
     private mutating func add(
-        _ transactions: Int, rules: TermRules, opening: Opening?
+        _ transactions: [WireTransaction], rules: TermRules, opening: Opening?
     ) throws {
         var envelopes: [Envelope] = []
-        if transactions > 0 {
+        if !transactions.isEmpty {
             sequence += 1
             envelopes.append(
                 try Envelope(
                     strictly: signedEnvelope(
-                        (0..<transactions).map {
-                            .grant(Digest.sha256(bigEndian(sequence << 32 | UInt64($0))).bytes)
-                        }, signer: Consortium.east, sequence: sequence, notAfter: Height(.max),
-                        network: network, key: signingKey(of: Consortium.east)),
+                        transactions, signer: Consortium.east, sequence: sequence,
+                        notAfter: Height(.max), network: network,
+                        key: signingKey(of: Consortium.east)),
                     network: network))
         }
         for envelope in envelopes {
@@ -116,7 +126,7 @@ package struct ProvenChain: Sendable {
             slot: Slot(term: rules.term, height: Height(UInt64(blocks.count) + 1)),
             previous: blocks.last?.hash ?? network.digest,
             timeMilliseconds: genesis.timeMilliseconds + 1_000 * UInt64(blocks.count + 1),
-            proposer: rules.coordinator, transactionCount: UInt32(transactions),
+            proposer: rules.coordinator, transactionCount: UInt32(transactions.count),
             logSize: log.size, logRoot: log.root,
             effectsRoot: execution.effectsRoot, stateRoot: .zero,
             voters: rules.voters.hash(network: network),

@@ -8,7 +8,8 @@ extension Tally {
             abstract: "Show what an account has available, pending and in escrow.",
             discussion: """
                 In a member's home the site is asked, and must prove, against the genesis document \
-                there, that its chain is settled. Amounts are tokens.
+                there, that its settled height is settled and that the account's newest posting \
+                stands at or below it. The sums themselves are the site's word. Amounts are tokens.
 
                 Example: tally balance annotator/north-1 --home north
                 """)
@@ -20,12 +21,11 @@ extension Tally {
         func run() async throws {
             let account = try options.account(account)
             try options.output.show(try await report(of: account)) { report in
-                let height = report.provenHeight.map { " to height \($0)" } ?? ""
-                return fields([
+                fields([
                     ("account", report.account), ("available", report.available),
                     ("pending", report.pending), ("escrow", report.escrow),
                     ("settled height", "\(report.settledHeight)"),
-                    ("proof", report.proof + height),
+                    ("proof", report.proof),
                 ])
             }
         }

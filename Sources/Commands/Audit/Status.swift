@@ -4,6 +4,7 @@ import Cryptography
 import Ledger
 import Messaging
 import Node
+import Storage
 import Wire
 
 extension Tally {
@@ -37,6 +38,8 @@ extension Tally {
             var report = try await options.report(StatusReport.self, .status, [])
             report.account = try home.member().account.text
             if home.isNode {
+                report.left = try LedgerStore.reading(at: home.ledger)
+                    .endedHeight(of: home.member().account)?.value
                 let live = try await asked(home) { try await $0.status() }
                 report.running = live != nil
                 report.orderedHeight = live?.headHeight
@@ -130,8 +133,9 @@ private func statusText(_ report: StatusReport) -> String {
         "run \($0.run) \($0.state), \($0.closed) of \($0.planned) rounds closed"
     }
     let items = report.items
+    let left = report.left.map { ", no longer a member: it left at height \($0)" } ?? ""
     return fields([
-        ("account", report.account ?? "-"), ("worker", worker ?? "-"),
+        ("account", (report.account ?? "-") + left), ("worker", worker ?? "-"),
         ("study", report.study), ("network", report.network),
         ("accepted", report.acceptedEnvelopes.map { "\($0) envelopes wait" } ?? "-"),
         ("ordered", height(report.orderedHeight)), ("certified", height(report.certifiedHeight)),

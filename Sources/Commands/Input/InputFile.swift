@@ -1,4 +1,5 @@
 import Foundation
+import Node
 
 /// What is wrong with a file that a person wrote, and in which line.
 package struct InputFault: Error, Hashable, CustomStringConvertible {
@@ -12,16 +13,7 @@ package struct InputFault: Error, Hashable, CustomStringConvertible {
 }
 
 /// The bytes of a file that a command was given.
-func readFile(_ path: String) throws -> [UInt8] {
-    do {
-        return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-    } catch let error as CocoaError {
-        guard FileManager.default.fileExists(atPath: path) else {
-            throw CommandFault("\(path) is not there; check the path")
-        }
-        throw error
-    }
-}
+func readFile(_ path: String) throws -> [UInt8] { try fileContent(path) }
 
 /// Writes a file whole or not at all.
 func writeFile(_ bytes: [UInt8], to path: String) throws {

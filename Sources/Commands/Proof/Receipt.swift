@@ -108,13 +108,7 @@ struct GenesisOptions: ParsableArguments {
 
 /// What a proof file holds; a file that nobody could have made is not read.
 func proofFile(_ path: String, atMost limit: Int) throws -> [UInt8] {
-    let handle = try FileHandle(forReadingFrom: URL(filePath: path))
-    defer { try? handle.close() }
-    let content = try handle.read(upToCount: limit + 1) ?? Data()
-    guard content.count <= limit else {
-        throw CommandFault("\(path) has more than \(limit) bytes; it is no such file")
-    }
-    return [UInt8](content)
+    try fileContent(path, atMost: limit)
 }
 
 /// Why a file proves nothing.

@@ -1,7 +1,7 @@
 import Foundation
-package import Ledger
+import Ledger
 import Messaging
-package import Node
+import Node
 import Wire
 
 /// A member's connection to the site that it asks, for homes without a ledger of their own.
@@ -15,7 +15,7 @@ struct SiteLink {
         from home: Home, _ body: (SiteLink) async throws -> Value
     ) async throws -> Value {
         let genesis = try home.genesisDocument()
-        let site = try siteMember(of: home, genesis)
+        let site = try site(of: home)
         let keys = try home.keyRing(passphrase: passphrase())
         let context = try MessagingContext(logger: socketLogger())
         do {
@@ -29,23 +29,47 @@ struct SiteLink {
             return value
         } catch {
             await context.shutdown()
-            throw error
+            throw wayOut(of: error, site.account, home)
         }
     }
 
-    /// The site named in the home, as the genesis document has it.
-    private static func siteMember(of home: Home, _ genesis: Genesis) throws -> Member {
+    /// What to do about a site that was not reached: it may have other keys, or another address.
+    private static func wayOut(
+        of error: any Error, _ site: AccountID, _ home: Home
+    ) -> any Error {
+        guard case MessagingError.timedOut(_, _, let link) = error, link != .connected else {
+            return error
+        }
+        return CommandFault(
+            "\(error). If \(site) has new keys or another address, ask its people for its new member "
+                + "document and run `tally network join \(home.genesis) --site-member FILE "
+                + "--home \(home.path)`")
+    }
+
+    /// The site that a home asks: by its own document when the home has one, else as the genesis
+    /// document has it.
+    ///
+    /// A document is believed for the connection alone: what the site answers is proven, or is not,
+    /// from the genesis document as before.
+    static func site(of home: Home) throws -> Member {
+        if home.exists(home.siteDocument) {
+            let bytes = try home.read(home.siteDocument, remedy: "join the network again")
+            do {
+                return try Member(strictly: bytes)
+            } catch { throw CommandFault("\(home.siteDocument): \(error)") }
+        }
         let bytes = try home.read(
             home.siteFile,
             remedy: "join a network with `tally network join GENESIS --site ACCOUNT`")
         let text = String(decoding: bytes, as: UTF8.self)
             .trimmingCharacters(in: .whitespacesAndNewlines)
         guard let account = AccountID(text),
-            let site = genesis.members.first(where: { $0.account == account })
+            let site = try home.genesisDocument().members.first(where: { $0.account == account })
         else {
             throw CommandFault(
-                "\(home.siteFile) names \"\(text)\", which founded no part of this network; write "
-                    + "the account of a site into it")
+                "\(home.siteFile) names \"\(text)\", which founded no part of this network; run "
+                    + "`tally network join \(home.genesis) --site ACCOUNT`, or with --site-member "
+                    + "FILE for a site that came later")
         }
         guard !site.endpoint.isEmpty else {
             throw CommandFault(
@@ -81,16 +105,20 @@ struct SiteLink {
         }
     }
 
-    /// A balance whose proof was checked against the genesis document of this home.
+    /// A balance whose height and newest posting were checked against the genesis document of this
+    /// home; the sums stay the site's word.
     func balance(of account: AccountID) async throws -> BalanceReport {
         let answer = try await answer(.balance, [account.text])
         return try checked(
             Node.report(BalanceReport.self, json: [UInt8](answer.json)),
-            proof: [UInt8](answer.proof), account: account, genesis: genesis, site: site.account)
+            proof: [UInt8](answer.proof), posting: [UInt8](answer.posting), account: account,
+            genesis: genesis, site: site.account)
     }
 
+    /// Whether asking again may help; a key that was refused stays refused.
     private func isPassing(_ error: MessagingError) -> Bool {
         switch error {
+        case .timedOut(_, _, link: .refused): false
         case .timedOut, .busy: true
         default: false
         }
@@ -112,44 +140,5 @@ struct SiteLink {
             guard let next = page.next else { return items }
             after = next
         }
-    }
-}
-
-/// Checks the proof that a site sends with a balance.
-///
-/// It shows that the site's chain is settled by the founders' voters, or those who followed them,
-/// and that the account's newest posting stands in it.
-///
-/// - Returns: the balance with what was proved.
-/// - Throws: a sentence that says what does not hold.
-package func checked(
-    _ balance: BalanceReport, proof: [UInt8], account: AccountID, genesis: Genesis,
-    site: AccountID
-) throws -> BalanceReport {
-    var balance = balance
-    guard !proof.isEmpty else {
-        guard balance.settledHeight == 0 else {
-            throw CommandFault(
-                "\(site) sent a balance without a proof; ask another site, and tell its people")
-        }
-        balance.proof = "nothing is settled yet"
-        return balance
-    }
-    do throws(ProofFault) {
-        let settled = try SettlementProof(strictly: proof).check(genesis: genesis)
-        balance.proof = "checked"
-        balance.provenHeight = settled.slot.height.value
-        balance.provenTransaction = settled.transaction?.id.description
-        guard let transaction = settled.transaction else { return balance }
-        guard
-            transaction.effect.postings.contains(where: {
-                [$0.debit, $0.credit].contains(account.text)
-            })
-        else { throw .badTransaction("it posts nothing to or from \(account)") }
-        return balance
-    } catch {
-        throw CommandFault(
-            "\(site) sent a balance whose proof does not hold: \(error). Do not trust it; ask "
-                + "another site, and tell its people")
     }
 }

@@ -11,12 +11,14 @@ package struct BalanceReport: Codable, Sendable {
     /// Stake and penalties of an annotator, and what waits to be paid out.
     package let escrow: String
     package let settledHeight: UInt64
-    /// What the figures stand on: "own ledger", or "checked" when a site's proof was.
+    /// What the figures stand on, in a sentence: "own ledger", or what of a site's answer is proven
+    /// and what is its word.
     package var proof = "own ledger"
-    /// Of the block that a site proved to be settled.
+    /// The settled height, when a site proved that it is settled.
     @OrNull package var provenHeight: UInt64?
-    /// The account's newest posting, when a site proved one.
+    /// The account's newest posting, when a site proved one, and the height of its block.
     @OrNull package var provenTransaction: String?
+    @OrNull package var provenPostingHeight: UInt64?
 
     package init(
         account: String, available: String, pending: String, escrow: String,
@@ -29,6 +31,7 @@ package struct BalanceReport: Codable, Sendable {
         self.settledHeight = settledHeight
         provenHeight = nil
         provenTransaction = nil
+        provenPostingHeight = nil
     }
 }
 

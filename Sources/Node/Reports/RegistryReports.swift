@@ -49,6 +49,8 @@ package struct StatusReport: Codable, Sendable {
     /// Whose home it is, and whether its worker runs; of a node's own home.
     @OrNull package var account: String?
     @OrNull package var running: Bool?
+    /// The height at which this home's member left the network; null while it is one.
+    @OrNull package var left: UInt64?
     /// What a running worker knows above the settled block.
     @OrNull package var orderedHeight: UInt64?
     @OrNull package var certifiedHeight: UInt64?

@@ -10,7 +10,7 @@ import Wire
 /// site reads on its own disk.
 package struct Reporter: Sendable {
     /// A report is read again when a block settles meanwhile, so often at most.
-    private static let attempts = 20
+    static let attempts = 20
 
     package let store: LedgerStore
     /// For the loss of models, which the chain does not state.

@@ -14,12 +14,16 @@ package struct BlockContext: Sendable {
     package let opening: Opening?
     /// Rewards as they might have been; nil, as for every block of a chain, as agreed.
     private let policy: WireRewardRule?
+    /// The fee of a late answer as it might have been, in microtokens; nil, as agreed.
+    private let laterFee: UInt64?
 
     package init(
         network: NetworkID, terms: TermHistory, height: Height, previous: Digest,
-        opening: Opening? = nil, policy: WireRewardRule? = nil
+        opening: Opening? = nil, policy: WireRewardRule? = nil,
+        laterFee: UInt64? = nil
     ) {
         self.policy = policy
+        self.laterFee = laterFee
         self.network = network
         self.terms = terms
         self.height = height
@@ -28,9 +32,9 @@ package struct BlockContext: Sendable {
     }
 
     package var agreement: WireAgreement {
-        guard let policy else { return terms.newest.agreement }
         var agreement = terms.newest.agreement
-        agreement.rewards = policy
+        if let policy { agreement.rewards = policy }
+        if let laterFee { agreement.annotation.laterFeeMicrotokens = laterFee }
         return agreement
     }
     package var voters: VoterSet { terms.newest.voters }

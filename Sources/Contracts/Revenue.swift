@@ -1,22 +1,22 @@
 package import Cryptography
-import Ledger
+package import Ledger
 package import Wire
 
 /// What all contributions to the rounds of one run weigh, up to one of its models.
-struct LineageSegment {
-    let run: UInt32
-    var points: [RewardRole: UInt64] = [:]
-    var annotators: [AccountID: UInt64] = [:]
-    var developers: [AccountID: UInt64] = [:]
+package struct LineageSegment {
+    package let run: UInt32
+    package var points: [RewardRole: UInt64] = [:]
+    package var annotators: [AccountID: UInt64] = [:]
+    package var developers: [AccountID: UInt64] = [:]
     /// Of patients; what they waived stands under the commons.
-    var patients: [AccountID: UInt64] = [:]
-    var counts: [AccountID: UInt64] = [:]
+    package var patients: [AccountID: UInt64] = [:]
+    package var counts: [AccountID: UInt64] = [:]
     /// Contribution values after the newest of the rounds; they stand for all before it.
-    var worth: [AccountID: Int64] = [:]
-    var countsAlone = true
+    package var worth: [AccountID: Int64] = [:]
+    package var countsAlone = true
     var hasNewest = false
 
-    func weights(of role: RewardRole) -> [AccountID: UInt64] {
+    package func weights(of role: RewardRole) -> [AccountID: UInt64] {
         switch role {
         case .annotators: annotators
         case .developers: developers
@@ -26,7 +26,7 @@ struct LineageSegment {
     }
 
     /// Basis points of the roles in which somebody has weight.
-    var divisible: [AccountID: UInt64] {
+    package var divisible: [AccountID: UInt64] {
         var result: [AccountID: UInt64] = [:]
         for role in RewardRole.allCases where weights(of: role).values.contains(where: { $0 > 0 }) {
             result[AccountID(kind: "role", name: role.rawValue)] = points[role, default: 0]
@@ -130,7 +130,7 @@ extension ChangeSet {
     }
 
     /// What the rounds that a model descends from weigh, by run, newest first.
-    mutating func lineage(of model: Digest) throws(Rejection) -> [LineageSegment] {
+    package mutating func lineage(of model: Digest) throws(Rejection) -> [LineageSegment] {
         var segments: [LineageSegment] = []
         for (run, rounds) in descent(of: model) {
             var segment = LineageSegment(run: run.number)

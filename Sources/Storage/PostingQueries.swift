@@ -89,6 +89,23 @@ extension LedgerStore {
         }
     }
 
+    /// Settled envelopes that hold these bytes, oldest first; every one above a height is read.
+    package func envelopes(holding bytes: [UInt8], from height: Height) throws -> [Envelope] {
+        let contents = try read { db in
+            try Data.fetchAll(
+                db,
+                sql: """
+                    SELECT content FROM envelopes WHERE height >= ? AND instr(content, ?) > 0
+                    ORDER BY height, id
+                    """, arguments: [Int64(clamping: height.value), Data(bytes)])
+        }
+        return try contents.map { content in
+            do {
+                return try Envelope(strictly: [UInt8](content), network: genesis.network)
+            } catch { throw damaged("table envelopes") }
+        }
+    }
+
     private func recorded(_ row: Row) throws -> RecordedPosting {
         let (effect, header): (Data, Data) = (row["effect"], row["header"])
         let microtokens: Int64 = row["microtokens"]

@@ -84,19 +84,23 @@ final class ReportLedger {
             ])
     }
 
+    /// Three blocks: period 1 closes, a run starts, its first round opens, and closes without west.
+    func train(_ change: (inout WireRoundValues) -> Void = { _ in }) throws {
+        try train(run: 1, from: "model 0", before: [.closePeriod(1)], makes: "model 1", change)
+    }
+
     /// Three blocks: a run starts, its first round opens, and closes without west.
-    func train() throws {
+    func train(
+        run: UInt32, from base: String, before: [WireTransaction] = [], makes name: String,
+        _ change: (inout WireRoundValues) -> Void = { _ in }
+    ) throws {
         let voters = Consortium.voters.prefix(consortium.genesis.voters.quorum)
         try block(
-            [
-                (
-                    Consortium.developer,
-                    [.closePeriod(1), .startRun(1, from: named("model 0"), rounds: 2)]
-                )
-            ] + voters.map { ($0, [.fix(1, named("reference"))]) })
+            [(Consortium.developer, before + [.startRun(run, from: named(base), rounds: 2)])]
+                + voters.map { ($0, [.fix(run, named("reference"))]) })
         try block(
-            [(Consortium.coordinator, [.openRound(1, 1, base: named("model 0"))])]
-                + Consortium.sites.map { ($0, [consortium.submission(1, 1, by: $0)]) })
+            [(Consortium.coordinator, [.openRound(run, 1, base: named(base))])]
+                + Consortium.sites.map { ($0, [consortium.submission(run, 1, by: $0)]) })
         var values = roundValues(
             [(verified: 0, shapley: 6), (verified: 3, shapley: 66), (verified: 0, shapley: -3)],
             patients: [named("patient 0"): 1, named("patient 2"): 2])
@@ -106,22 +110,27 @@ final class ReportLedger {
         values.utilityMaximum = 100
         values.correct = 9
         values.referenceCount = 12
-        let model = named("model 1")
+        values.sites[1].leaveOneOut = 7
+        values.sites[2].leaveOneOut = -2
+        change(&values)
+        let model = named(name)
         let bytes = values.encoded()
         let word = WireTransaction.checked(
-            1, 1, model: model, values: Digest.sha256(bytes).bytes)
+            run, 1, model: model, values: Digest.sha256(bytes).bytes)
         try block(
             voters.map { ($0, [word]) } + [
-                (Consortium.developer, [.closeRound(1, 1, model: model, values: bytes)])
+                (Consortium.developer, [.closeRound(run, 1, model: model, values: bytes)])
             ])
     }
 
     /// A whole study: 34 items read, one period, one round.
-    static func study() throws -> ReportLedger {
+    static func study(
+        _ change: (inout WireRoundValues) -> Void = { _ in }
+    ) throws -> ReportLedger {
         let ledger = try ReportLedger()
         try ledger.open(items: 34)
         try ledger.read(items: 34)
-        try ledger.train()
+        try ledger.train(change)
         return ledger
     }
 }

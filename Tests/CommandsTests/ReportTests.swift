@@ -1,3 +1,4 @@
+import Commands
 import Contracts
 import Cryptography
 import Foundation
@@ -5,6 +6,7 @@ import Ledger
 import Node
 import TestSupport
 import Testing
+import Wire
 
 /// Every path of keys in a report; an array's elements are all looked at.
 private func keyPaths(_ json: [UInt8]) throws -> [String] {
@@ -59,8 +61,8 @@ struct ReportTests {
         (
             .statement, ["site/north"],
             """
-            account available closing escrow fromHeight opening pending pendingAmount postings \
-            postings.amount postings.arithmetic postings.availableFrom postings.balance \
+            account available closing escrow escrowPostings fromHeight opening pending \
+            pendingAmount postings postings.amount postings.arithmetic postings.availableFrom postings.balance \
             postings.cause postings.counterparty postings.direction postings.height \
             postings.rule postings.time settledHeight toHeight
             """
@@ -68,7 +70,11 @@ struct ReportTests {
         (
             .statement, ["annotator/north-1"],
             """
-            account available closing escrow fromHeight opening pending pending.amount \
+            account available closing escrow escrowPostings escrowPostings.account \
+            escrowPostings.amount escrowPostings.arithmetic escrowPostings.balance \
+            escrowPostings.cause escrowPostings.counterparty escrowPostings.direction \
+            escrowPostings.height escrowPostings.rule escrowPostings.time fromHeight opening \
+            pending pending.amount \
             pending.arithmetic pending.availableFrom pending.cause pending.counterparty \
             pending.height pending.rule pending.time pendingAmount postings settledHeight toHeight
             """
@@ -110,9 +116,11 @@ struct ReportTests {
             .rounds, [],
             """
             closed model opened planned referenceCount rounds rounds.accuracy rounds.auc \
-            rounds.closedHeight rounds.complete rounds.loss rounds.model rounds.rollCall \
-            rounds.rollCall.answer rounds.rollCall.reason rounds.rollCall.shapley \
-            rounds.rollCall.site rounds.rollCall.value rounds.rollCall.verified rounds.round \
+            rounds.closedHeight rounds.coalitions rounds.complete rounds.loss rounds.model \
+            rounds.permutations rounds.rollCall rounds.rollCall.answer \
+            rounds.rollCall.leaveOneOut rounds.rollCall.reason rounds.rollCall.shapley \
+            rounds.rollCall.shapleyHalfWidth rounds.rollCall.site rounds.rollCall.value \
+            rounds.rollCall.valueHalfWidth rounds.rollCall.verified rounds.round \
             rounds.shapleyDenominator run settledHeight state study
             """
         ),
@@ -275,10 +283,33 @@ struct ReportTests {
         #expect(!round.complete)
         #expect(round.rollCall.map(\.answer) == ["answered", "answered", "refused"])
         #expect(round.rollCall.map(\.value) == [1, 11, -0.5])
+        #expect(round.rollCall.map(\.leaveOneOut) == [0, 7, -2])
+        #expect(round.rollCall.map(\.valueHalfWidth) == [0, 0, 0])
+        #expect(round.permutations == 0 && round.coalitions == 7)
+        let text = rollCallText(report)
+        #expect(text.contains("values exact, 7 coalitions valued") && text.contains("  -2  "))
         #expect(try reporter.model(run: 1, round: 0).bytes == named("model 0"))
         #expect(try reporter.model(run: nil, round: nil).bytes == named("model 1"))
         #expect(throws: ReportError.self) { try reporter.rounds(run: 2) }
         #expect(throws: ReportError.self) { try reporter.model(run: 1, round: 2) }
+    }
+
+    @Test("values from drawn orders show their intervals and what they cost")
+    func sampledRounds() throws {
+        let ledger = try ReportLedger.study { values in
+            values.permutations = 64
+            values.shapleyDenominator = 64
+            for place in values.sites.indices { values.sites[place].shapleyHalfWidth = 16 }
+        }
+        let report = try Reporter(store: ledger.store).rounds(run: nil)
+        let round = try #require(report.rounds.first)
+        #expect(round.rollCall.map(\.valueHalfWidth) == [0.25, 0.25, 0.25])
+        #expect(round.rollCall.map(\.shapleyHalfWidth) == [16, 16, 16])
+        #expect(round.permutations == 64 && round.coalitions == 64 * 2 + 3 + 1)
+        let text = rollCallText(report)
+        #expect(text.contains("± 0.25") && text.contains("64 drawn orders of joining, 132"))
+        #expect(valuedCoalitions(sites: 100, permutations: 64) == 64 * 99 + 101)
+        #expect(valuedCoalitions(sites: 12, permutations: 0) == 4_095)
     }
 
     @Test("a consent lists the rounds that used the records")

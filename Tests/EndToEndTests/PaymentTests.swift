@@ -104,7 +104,7 @@ extension EndToEnd {
                 try await refused(deployment, transfer, in: "north", "is on the ledger already")
                 try await refused(
                     deployment, ["transfer", "site/east", "--amount", "100000"], in: "north",
-                    "holds less than is needed")
+                    "holds less than is needed: site/north has ")
 
                 for _ in 1...2 {
                     try await deployment.done(["redeem", "request", "--amount", "7"], in: "north")

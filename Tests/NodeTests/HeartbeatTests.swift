@@ -41,7 +41,7 @@ final class HeartbeatTests {
     private func tell(_ one: NodeCore, _ other: NodeCore) async throws {
         for (teller, listener) in [(one, other), (other, one)] {
             let exchange = try await teller.exchange()
-            try await listener.learn(from: exchange)
+            _ = try await listener.learn(from: exchange)
             let told = Set(exchange.evidence.compactMap { Digest($0) })
             for known in try await teller.offences() where told.contains(known.id) {
                 try await listener.take(evidence: known.evidence.bytes)

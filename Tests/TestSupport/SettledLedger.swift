@@ -5,13 +5,15 @@ package import Storage
 package import Wire
 
 /// A ledger file that grows block by block without any node: contracts, signatures and store are the real ones, the
-/// votes are not.
+/// certificates hold the coordinator's vote alone.
 ///
 /// Keys and times follow from the contents alone.
 package struct SettledLedger {
     package let store: LedgerStore
     package private(set) var consortium: Consortium
     private var tip: Tip
+    /// Of the newest block.
+    private var certificate: Certificate?
 
     /// Creates the file.
     ///
@@ -45,6 +47,9 @@ package struct SettledLedger {
         let vote = try Vote(
             voter: Consortium.coordinator, slot: block.slot, block: block.hash,
             network: consortium.network, key: signingKey(of: Consortium.coordinator))
+        certificate = Certificate(
+            slot: block.slot, block: block.hash,
+            entries: [Certificate.Entry(voter: vote.voter, signature: vote.signature)])
         try store.commit(
             Commitment(
                 block: executed, votes: [vote], journal: Journal(term: .first),
@@ -61,10 +66,10 @@ package struct SettledLedger {
             transactionCount: UInt32(execution.effects.count), logSize: log.size,
             logRoot: log.root, effectsRoot: execution.effectsRoot, stateRoot: .zero,
             voters: consortium.genesis.voters.hash(network: consortium.network),
-            parentCertificate: .zero,
+            parentCertificate: certificate?.hash(network: consortium.network) ?? .zero,
             opening: tip.slot == .genesis ? consortium.network.digest : nil)
         return try Block(
-            header: header, envelopes: envelopes, parentCertificate: nil,
+            header: header, envelopes: envelopes, parentCertificate: certificate,
             network: consortium.network, key: signingKey(of: Consortium.coordinator))
     }
 }

@@ -8,8 +8,14 @@ extension Tally {
             abstract: "Show every posting of an account with its cause and its arithmetic.",
             discussion: """
                 Postings stand where they became available, so that the closing is what is \
-                available now; what is not yet is listed apart. Each line names its transaction, \
-                which `tally receipt` proves to others.
+                available now; what is not yet is listed apart, and so is what is held back: \
+                stake, penalties and payouts asked for, each in its escrow account. Each line \
+                names its transaction, which `tally receipt` proves to others.
+
+                csv is RFC 4180 with one header line. Its first column, section, says what a row \
+                is: summary (a name and a value: account, opening, closing, available, pending, in \
+                escrow), postings, pending or escrow; columns that a section does not have are \
+                empty.
 
                 Example: tally statement annotator/north-1 --home north
                 Example: tally statement site/north --format html --home north > north.html
@@ -17,9 +23,13 @@ extension Tally {
 
         @Argument(help: "The account, role/name; without it, the home's own.")
         var account: AccountID?
-        @Option(help: "The first height to list; what counted before it is the opening.")
+        @Option(
+            parsing: .unconditional,
+            help: "The first height to list; what counted before it is the opening.")
         var from: UInt64?
-        @Option(help: "The last height to list; without it, closing is what is available now.")
+        @Option(
+            parsing: .unconditional,
+            help: "The last height to list; without it, or above the newest, all up to now.")
         var to: UInt64?
         @OptionGroup var homeOptions: HomeOptions
         @OptionGroup var output: DocumentOptions
@@ -50,17 +60,28 @@ package func document(of report: StatementReport) -> Document {
     for posting in report.postings {
         lines.add(
             String(posting.height), posting.time, String(posting.availableFrom), posting.rule,
-            (posting.direction == "credit" ? "+" : "-") + posting.amount, posting.balance,
+            signed(posting.amount, isCredit: posting.direction == "credit"), posting.balance,
             posting.counterparty, posting.arithmetic, posting.cause)
     }
     var pending = DocumentTable(
         "pending",
-        "height", "time", "available", "rule", "amount", "balance", "counterparty", "arithmetic",
+        "height", "time", "available", "rule", "amount", "counterparty", "arithmetic",
         "transaction")
     for posting in report.pending {
         pending.add(
             String(posting.height), posting.time, String(posting.availableFrom), posting.rule,
-            "+" + posting.amount, "", posting.counterparty, posting.arithmetic, posting.cause)
+            signed(posting.amount, isCredit: true), posting.counterparty, posting.arithmetic,
+            posting.cause)
+    }
+    var escrow = DocumentTable(
+        "escrow",
+        "account", "height", "time", "rule", "amount", "balance", "counterparty", "arithmetic",
+        "transaction")
+    for posting in report.escrowPostings {
+        escrow.add(
+            posting.account, String(posting.height), posting.time, posting.rule,
+            signed(posting.amount, isCredit: posting.direction == "credit"), posting.balance,
+            posting.counterparty, posting.arithmetic, posting.cause)
     }
     return Document(
         title: "Statement of \(report.account)",
@@ -69,10 +90,15 @@ package func document(of report: StatementReport) -> Document {
             ("heights", "\(report.fromHeight) to \(report.toHeight ?? report.settledHeight)"),
             ("opening", report.opening),
         ],
-        tables: report.pending.isEmpty ? [lines] : [lines, pending],
+        tables: [lines] + [pending, escrow].filter { !$0.rows.isEmpty },
         foot: [
             ("closing", report.closing), ("available now", report.available),
             ("pending", report.pendingAmount), ("in escrow", report.escrow),
             ("settled height", "\(report.settledHeight)"),
         ])
+}
+
+/// An amount with its sign; one that is below zero, as what is taken back of pending pay, has it.
+private func signed(_ amount: String, isCredit: Bool) -> String {
+    amount.hasPrefix("-") ? amount : (isCredit ? "+" : "-") + amount
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+package import Node
 
 extension Tally {
     struct Supply: AsyncParsableCommand {
@@ -8,6 +8,10 @@ extension Tally {
             discussion: """
                 Issued is the founding supply, with all income, without all that was redeemed. \
                 Exits with 2 when it does not balance.
+
+                csv is RFC 4180 with one header line. Its first column, section, says what a row \
+                is: summary (a name and a value: founded, issued, held, …), accounts or by kind; \
+                columns that a section does not have are empty.
 
                 Example: tally supply --home north
                 """)
@@ -24,7 +28,8 @@ extension Tally {
     }
 }
 
-private func document(of report: SupplyReport) -> Document {
+/// A trial balance as rows, for whatever format.
+package func document(of report: SupplyReport) -> Document {
     var accounts = DocumentTable("accounts", "account", "balance", "pending")
     for account in report.accounts {
         accounts.add(account.account, account.balance, account.pending)

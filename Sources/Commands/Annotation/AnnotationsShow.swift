@@ -44,7 +44,8 @@ extension AnnotationsCommand {
         var file: String
         @Option(help: "What is asked for: class, ordinal, measurement, boxes or masks.")
         var answer: String
-        @Option(help: "How many classes there are, when they have no names.")
+        @Option(
+            parsing: .unconditional, help: "How many classes there are, when they have no names.")
         var classes: UInt32 = 64
         @Option(help: "The names of the classes in order, with commas.")
         var labels: String?

@@ -29,17 +29,19 @@ extension ConsensusCommand {
         var rule: LabelRuleName = .class
         @Option(help: "All classes in order, with commas; else those that stand in LABELS.")
         var classes: String?
-        @Option(help: "Answers that an item needs.")
+        @Option(parsing: .unconditional, help: "Answers that an item needs.")
         var minimumAnswers: UInt32 = 3
-        @Option(help: "Class rule: answers that the label itself needs.")
+        @Option(parsing: .unconditional, help: "Class rule: answers that the label itself needs.")
         var minimumVotes: UInt32 = 2
-        @Option(help: "Class rule: how likely the label must be, in per mille.")
+        @Option(
+            parsing: .unconditional, help: "Class rule: how likely the label must be, in per mille."
+        )
         var posterior: UInt64 = 950
         @Option(help: "Ordinal rule: the share of answers near the median.")
         var nearShare = "2/3"
-        @Option(help: "Ordinal rule: how many grades away is still near.")
+        @Option(parsing: .unconditional, help: "Ordinal rule: how many grades away is still near.")
         var nearDistance: UInt32 = 1
-        @Option(help: "Ordinal rule: how far apart two answers may be.")
+        @Option(parsing: .unconditional, help: "Ordinal rule: how far apart two answers may be.")
         var maximumSpread: UInt32 = 2
         @OptionGroup var output: FormatOptions
 

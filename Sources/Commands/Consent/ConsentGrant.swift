@@ -21,7 +21,9 @@ extension Tally.Consent {
         var purposes: String?
         @Flag(help: "That patient waives the reward; it goes to the commons.")
         var waive = false
-        @Option(help: "The last height at which the consent is in force; without it, no end.")
+        @Option(
+            parsing: .unconditional,
+            help: "The last height at which the consent is in force; without it, no end.")
         var until: UInt64?
         @OptionGroup var homeOptions: HomeOptions
         @OptionGroup var settlement: SettlementOptions

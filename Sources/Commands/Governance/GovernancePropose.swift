@@ -40,7 +40,9 @@ extension Tally.Governance {
         var agreement: String?
         @Option(help: "Why, for the people who vote.")
         var reason: String
-        @Option(help: "The term's number; without it, the lowest that nobody used.")
+        @Option(
+            parsing: .unconditional,
+            help: "The term's number; without it, the lowest that nobody used.")
         var term: UInt64?
         @Option(help: ArgumentHelp("Write the decision here, too.", valueName: "file"))
         var out: String?

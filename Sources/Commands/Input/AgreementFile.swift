@@ -148,25 +148,12 @@ private func trainingRule(_ section: YAMLSection) throws -> WireTrainingRule {
 }
 
 /// The keys of a reward rule; the last two may be left out.
-private let rewardKeys = [
+let rewardKeys = [
     "supply", "roundPool", "split", "developers", "warmUpRounds", "appealWindow", "stake",
     "treasurer", "parentShare",
 ]
 
-/// Reads a reward rule that stands by itself, or in a whole agreement.
-///
-/// - Throws: ``InputFault`` with the key's place and line; also when its shares do not sum up.
-package func readPolicy(text: String, file: String) throws -> WireRewardRule {
-    let root = try YAMLSection(
-        text: text, file: file, keys: ["study", "chain", "annotation", "training", "rewards"])
-    let rewards = try rewardRule(root.section("rewards", keys: rewardKeys))
-    do {
-        try validate(rewards)
-    } catch { throw InputFault(file: file, line: nil, reason: error.description) }
-    return rewards
-}
-
-private func rewardRule(_ section: YAMLSection) throws -> WireRewardRule {
+func rewardRule(_ section: YAMLSection) throws -> WireRewardRule {
     var rule = WireRewardRule()
     rule.supplyMicrotokens = try section.millionths("supply")
     rule.roundPoolMicrotokens = try section.millionths("roundPool")

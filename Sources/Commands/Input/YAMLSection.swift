@@ -77,6 +77,16 @@ struct YAMLSection {
 
     func has(_ key: String) -> Bool { values[key] != nil }
 
+    /// The keys that stand there, ascending.
+    var keys: [String] { values.keys.sorted() }
+
+    /// A value as it stands there, whatever it is: a list with commas, what is deeper as dots.
+    func plainText(_ key: String) -> String {
+        func text(_ node: Node?) -> String { node?.scalar?.string ?? "…" }
+        guard let sequence = values[key]?.sequence else { return text(values[key]) }
+        return sequence.map { text($0) }.joined(separator: ", ")
+    }
+
     /// A mapping in this one; without `keys` any may stand there.
     func section(_ key: String, keys: [String]?) throws -> YAMLSection {
         try YAMLSection(

@@ -14,9 +14,9 @@ extension Tally {
 
         @Argument(help: "The model: the SHA-256 of its blob, 64 hexadecimal digits.")
         var model: String?
-        @Option(help: "The run; without it, the newest.")
+        @Option(parsing: .unconditional, help: "The run; without it, the newest.")
         var run: UInt32?
-        @Option(help: "The model after this round; 0 is the initial one.")
+        @Option(parsing: .unconditional, help: "The model after this round; 0 is the initial one.")
         var round: UInt32?
         @OptionGroup var options: ReadOptions
 

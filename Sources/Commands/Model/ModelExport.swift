@@ -28,9 +28,9 @@ extension Tally.Model {
                 Example: tally model export --all models --home north
                 """)
 
-        @Option(help: "The run; without it, the newest.")
+        @Option(parsing: .unconditional, help: "The run; without it, the newest.")
         var run: UInt32?
-        @Option(help: "The model after this round; 0 is the initial one.")
+        @Option(parsing: .unconditional, help: "The model after this round; 0 is the initial one.")
         var round: UInt32?
         @Flag(name: .customLong("final"), help: "The newest model of the run.")
         var isFinal = false

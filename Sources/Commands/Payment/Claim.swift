@@ -1,6 +1,6 @@
 import ArgumentParser
 import Contracts
-import Cryptography
+package import Cryptography
 import Foundation
 import Ledger
 import Node
@@ -136,8 +136,7 @@ extension Tally {
             statement.microtokens =
                 try amount.map { try Commands.amount($0, option: "--amount").microtokens } ?? 0
             statement.number = claims + 1
-            let pem = try utf8Text(readFile(key), file: key)
-            let signing = try SigningKey(pem: pem, passphrase: passphrase())
+            let signing = try claimKey(in: key)
             let signed = payload(.claim, network: store.genesis.network, statement.encoded())
             var transaction = WireTransaction()
             transaction.claim.statement = data(statement.encoded())
@@ -145,8 +144,20 @@ extension Tally {
             try output.finish(
                 try await send(
                     transaction, named: "claim of patient/\(patient.prefix(12))…", from: home,
-                    wait: !settlement.noWait))
+                    wait: !settlement.noWait,
+                    spending: Spending(
+                        of: patientAccount(pseudonym),
+                        TokenAmount(microtokens: statement.microtokens))))
         }
+    }
+}
+
+/// Reads a private claim key; a refusal names the file.
+package func claimKey(in file: String) throws -> SigningKey {
+    do {
+        return try SigningKey(pem: utf8Text(readFile(file), file: file), passphrase: passphrase())
+    } catch let error as CryptographyError {
+        throw CommandFault("\(file): \(sentence(for: error))")
     }
 }
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Cryptography
 import Ledger
-import Node
+package import Node
 import Storage
 import Wire
 
@@ -12,14 +12,52 @@ extension Tally {
             discussion: """
                 Nothing is ever edited: once a quorum of voters has given the same word, a new \
                 posting returns the amount, and names what it corrects. What a pool paid returns \
-                to the reserve. The posting is looked up in this node's own ledger first.
+                to the reserve. Words are the same when transaction, posting, amount and reason \
+                are; `tally correct list` shows those that await more, and how to give the same.
+
+                Example: tally correct 5f…c2/0 --posting 3 --reason "counted twice" --home north
+                Example: tally correct list --home east
+                """,
+            subcommands: [CorrectGive.self, CorrectList.self],
+            defaultSubcommand: CorrectGive.self)
+    }
+
+    struct CorrectList: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list",
+            abstract: "List the words that await more voters, and how to give the same.",
+            discussion: """
+                From this node's own settled ledger.
+
+                Example: tally correct list --home east
+                """)
+
+        @OptionGroup var homeOptions: HomeOptions
+        @OptionGroup var output: FormatOptions
+
+        func run() async throws {
+            let home = try homeOptions.open()
+            try home.requireNode(for: "listing corrections")
+            let report = try await offThePool { _ in try reporter(home).corrections() }
+            try output.show(report, correctionsText)
+        }
+    }
+
+    struct CorrectGive: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "give",
+            abstract: "Give the word; this is what `tally correct` does without a verb.",
+            discussion: """
+                The posting is looked up in this node's own ledger first.
 
                 Example: tally correct 5f…c2/0 --posting 3 --reason "counted twice" --home north
                 """)
 
         @Argument(help: "The transaction that posted, <64 hex digits>/<number>.")
         var transaction: TransactionID
-        @Option(help: "The place of the posting among the transaction's, from 0.")
+        @Option(
+            parsing: .unconditional,
+            help: "The place of the posting among the transaction's, from 0.")
         var posting: UInt32 = 0
         @Option(parsing: .unconditional, help: "How much is taken back; without it, all of it.")
         var amount: String?
@@ -61,11 +99,55 @@ extension Tally {
             word.correction.microtokens = original.amount.microtokens
             word.correction.returned = (returned ?? original.amount).microtokens
             word.correction.reason = reason
+            let report = try await send(
+                word, named: "correction", from: home, wait: !settlement.noWait,
+                spending: Spending(
+                    of: original.credit, TokenAmount(microtokens: word.correction.returned)))
+            let note =
+                "\(original.amount) from \(original.debit) to \(original.credit), \(original.rule)"
+            let progress =
+                report.settled && report.applied == 1
+                ? try reporter(home).progress(of: word.correction) : nil
             try output.finish(
-                try await send(
-                    word, named: "correction", from: home, wait: !settlement.noWait),
-                "\(original.amount) from \(original.debit) to \(original.credit), "
-                    + "\(original.rule)")
+                report,
+                ([note] + (progress.map { [progressText($0)] } ?? []))
+                    .joined(separator: "\n"))
         }
     }
+}
+
+/// What is still needed after a word was given.
+package func progressText(_ progress: CorrectionProgress) -> String {
+    switch progress {
+    case .done: return "a quorum has given this word: the amount is taken back"
+    case .words(let given, let quorum):
+        let missing = max(0, quorum - given)
+        return "\(given) of \(quorum) equal words given, \(missing) more "
+            + "\(missing == 1 ? "is" : "are") needed; other voters see it with `tally correct list`"
+    }
+}
+
+/// Each word with the command that gives the same.
+package func correctionsText(_ report: CorrectionsReport) -> String {
+    guard !report.corrections.isEmpty else { return "no correction awaits a word" }
+    return report.corrections.map { entry in
+        fields([
+            ("posting", "\(entry.transaction), place \(entry.posting)"),
+            ("posted", "\(entry.amount) from \(entry.debit) to \(entry.credit)"),
+            ("to take back", entry.returned), ("reason", entry.reason),
+            ("given by", entry.given.joined(separator: ", ")),
+            ("needed", "\(entry.missing) more, \(report.quorum) in all"),
+            (
+                "the same word",
+                "tally correct \(entry.transaction) --posting \(entry.posting) --amount "
+                    + "\(entry.returned) --reason \(shellQuoted(entry.reason))"
+            ),
+        ])
+    }.joined(separator: "\n\n")
+}
+
+/// A text as one word of a shell, whatever it holds.
+private func shellQuoted(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+        + "'"
 }

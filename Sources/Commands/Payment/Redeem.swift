@@ -39,12 +39,13 @@ extension Tally {
         func validate() throws { _ = try Commands.amount(amount, option: "--amount") }
 
         func run() async throws {
+            let home = try homeOptions.open()
+            let amount = try Commands.amount(amount, option: "--amount")
             var transaction = WireTransaction()
-            transaction.redemptionRequest.microtokens =
-                try Commands.amount(amount, option: "--amount").microtokens
+            transaction.redemptionRequest.microtokens = amount.microtokens
             let report = try await send(
-                transaction, named: "redemption", from: homeOptions.open(),
-                wait: !settlement.noWait)
+                transaction, named: "redemption", from: home, wait: !settlement.noWait,
+                spending: Spending(of: home.member().account, amount))
             let request = report.rejected.isEmpty ? report.envelopes.first : nil
             try output.finish(report, request.map { "request \($0)/0" })
         }

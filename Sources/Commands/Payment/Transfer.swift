@@ -31,15 +31,17 @@ extension Tally {
         }
 
         func run() async throws {
+            let home = try homeOptions.open()
+            let amount = try Commands.amount(amount, option: "--amount")
             var transaction = WireTransaction()
             transaction.transfer.to = to.text
-            transaction.transfer.microtokens =
-                try Commands.amount(amount, option: "--amount").microtokens
+            transaction.transfer.microtokens = amount.microtokens
             transaction.transfer.reference = reference ?? ""
             try output.finish(
                 try await send(
-                    transaction, named: "transfer to \(to)", from: homeOptions.open(),
-                    wait: !settlement.noWait))
+                    transaction, named: "transfer to \(to)", from: home,
+                    wait: !settlement.noWait,
+                    spending: Spending(of: home.member().account, amount)))
         }
     }
 }

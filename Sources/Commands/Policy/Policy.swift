@@ -1,6 +1,7 @@
 import ArgumentParser
+import Contracts
 import Ledger
-import Node
+package import Node
 import Storage
 import Wire
 
@@ -19,9 +20,14 @@ extension Tally {
         static let configuration = CommandConfiguration(
             commandName: "show",
             abstract: "Show the split, the fees and the windows in force at a height.",
-            discussion: "Example: tally policy show --height 120 --home north")
+            discussion: """
+                All that the agreement's rewards say, and of its annotation and training what \
+                moves money or sets a window. A window of 0 blocks is not used by this agreement.
 
-        @Option(help: "The height; without it, that of the next block.")
+                Example: tally policy show --height 120 --home north
+                """)
+
+        @Option(parsing: .unconditional, help: "The height; without it, that of the next block.")
         var height: UInt64?
         @OptionGroup var homeOptions: HomeOptions
         @OptionGroup var output: FormatOptions
@@ -39,9 +45,11 @@ extension Tally {
             commandName: "what-if",
             abstract: "Re-run all settlements of the chain under another policy.",
             discussion: """
-                POLICY.yaml has a section `rewards` as in an agreement; a whole agreement will do, \
-                its other sections are passed over. Every transaction is executed again in memory \
-                with these parameters from the first block on; nothing is written.
+                POLICY.yaml has a section `rewards` as in an agreement; a whole agreement will do. \
+                Of the others only `annotation.laterFee` is taken: with other windows or thresholds \
+                people would have answered otherwise, and nobody knows how. What differs there from \
+                the agreement in force is named as ignored. Every transaction is executed again in \
+                memory with these parameters from the first block on; nothing is written.
 
                 Example: tally policy what-if policy.yaml --home north
                 """)
@@ -57,14 +65,17 @@ extension Tally {
             let policy = try readPolicy(
                 text: try utf8Text(readFile(file), file: file), file: file)
             let report = try await offThePool { _ in
-                try whatIf(policy, on: LedgerStore.reading(at: home.ledger))
+                let store = try LedgerStore.reading(at: home.ledger)
+                var report = try whatIf(policy.rewards, laterFee: policy.laterFee, on: store)
+                report.ignored = policy.ignored(beside: try store.tip().terms.newest.agreement)
+                return report
             }
             try output.show(report, whatIfText)
         }
     }
 }
 
-private func policyText(_ report: PolicyReport) -> String {
+package func policyText(_ report: PolicyReport) -> String {
     let split = report.split.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     let developers = report.developers.map { "\($0.account) \($0.weight)" }
     return fields([
@@ -77,13 +88,16 @@ private func policyText(_ report: PolicyReport) -> String {
         ("appeal window", "\(report.appealWindow) blocks"), ("stake", report.stake),
         ("treasurer", report.treasurer.isEmpty ? "none" : report.treasurer),
         ("parent share", "\(report.parentShare)"),
+        ("late answer's fee", report.laterFee), ("period", "\(report.periodItems) items"),
         ("commit window", "\(report.commitWindow) blocks"),
         ("reveal window", "\(report.revealWindow) blocks"),
+        ("secret window", "\(report.secretWindow) blocks"),
+        ("gold window", "\(report.goldWindow) blocks"),
         ("round deadline", "\(report.roundDeadline) blocks"),
     ])
 }
 
-private func whatIfText(_ report: WhatIfReport) -> String {
+package func whatIfText(_ report: WhatIfReport) -> String {
     func table(_ name: String, _ rows: [PolicyDifference]) -> String {
         Table(
             [name, "now", "then", "difference"],
@@ -91,11 +105,12 @@ private func whatIfText(_ report: WhatIfReport) -> String {
         )
         .text
     }
-    return [
-        table("role", report.roles), table("account", report.accounts),
-        fields([
-            ("changed outcomes", "\(report.changedOutcomes)"),
-            ("settled height", "\(report.settledHeight)"),
-        ]),
-    ].joined(separator: "\n\n")
+    let ignored = report.ignored.joined(separator: "; ")
+    let head = ignored.isEmpty ? [] : ["ignored (only rewards and laterFee are tried): \(ignored)"]
+    let foot = fields([
+        ("changed outcomes", "\(report.changedOutcomes)"),
+        ("settled height", "\(report.settledHeight)"),
+    ])
+    let tables = [table("role", report.roles), table("account", report.accounts)]
+    return (head + tables + [foot]).joined(separator: "\n\n")
 }

@@ -19,7 +19,7 @@ extension Tally.Simulate {
                 "Bugs, of \(Fault.allCases.map(\.rawValue).joined(separator: ", ")); without any, all."
         )
         var faults: [Fault] = []
-        @Option(help: "How many seeds to try.") var seeds: Int = 200
+        @Option(parsing: .unconditional, help: "How many seeds to try.") var seeds: Int = 200
         @OptionGroup var output: FormatOptions
 
         func validate() throws {

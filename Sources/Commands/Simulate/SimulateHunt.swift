@@ -17,10 +17,14 @@ extension Tally.Simulate {
                 """)
 
         @Argument(help: "Scenarios; without any, all.") var scenarios: [Scenario] = []
-        @Option(help: "How many seeds to run in each scenario.") var seeds: UInt64 = 20
-        @Option(help: "The first of them.") var first: UInt64 = 0
-        @Option(help: "Begin no seed after so many minutes.") var minutes: UInt64?
-        @Option(help: "How many run at once; without it, as many as there are processors.")
+        @Option(parsing: .unconditional, help: "How many seeds to run in each scenario.") var seeds:
+            UInt64 = 20
+        @Option(parsing: .unconditional, help: "The first of them.") var first: UInt64 = 0
+        @Option(parsing: .unconditional, help: "Begin no seed after so many minutes.") var minutes:
+            UInt64?
+        @Option(
+            parsing: .unconditional,
+            help: "How many run at once; without it, as many as there are processors.")
         var jobs: Int?
         @Option(help: "A file that remembers what is done.", completion: .file())
         var state: String?

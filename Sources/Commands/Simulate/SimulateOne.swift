@@ -18,7 +18,7 @@ extension Tally.Simulate {
                 """)
 
         @Argument(help: "What the consortium goes through.") var scenario: Scenario
-        @Option(help: "From which everything is drawn.") var seed: UInt64
+        @Option(parsing: .unconditional, help: "From which everything is drawn.") var seed: UInt64
         @Option(help: "A bug to plant: \(Fault.allCases.map(\.rawValue).joined(separator: ", ")).")
         var fault: Fault?
         @Flag(help: "Say on stderr what happens, a line each.") var trace = false

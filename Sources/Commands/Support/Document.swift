@@ -42,26 +42,33 @@ package struct Document: Sendable {
     let tables: [DocumentTable]
     let foot: [(String, String)]
 
-    /// For a terminal; transactions are cut to what tells them apart.
+    /// For a terminal.
     package var text: String {
         let parts = tables.enumerated().map { place, table in
-            let shown = table.rows.map { row in
-                zip(table.header, row).map { $0 == "transaction" ? shortTransaction($1) : $1 }
-            }
-            return (place == 0 ? "" : table.name + "\n") + Table(table.header, shown).text
+            (place == 0 ? "" : table.name + "\n") + Table(table.header, table.rows).text
         }
         return ([fields(head)] + parts + [fields(foot)]).joined(separator: "\n\n")
     }
 
-    /// RFC 4180: a header line, then all rows of all tables; what is not a row stands in JSON.
+    /// RFC 4180: one header line, then the head, all rows of all tables, and the foot.
     ///
-    /// With several tables of one header, a first column names the table.
+    /// The first column names the table, or `summary` for a name and a value of head or foot. The
+    /// columns of the tables follow, each once; where a row has none of a column it is empty, so
+    /// that all rows have as many fields as the header.
     package var csv: String {
-        guard let first = tables.first else { return "" }
-        let same = tables.filter { $0.header == first.header }
-        let lines =
-            [["table"] + first.header]
-            + same.flatMap { table in table.rows.map { [table.name] + $0 } }
+        let columns = tables.reduce(into: [String]()) { columns, table in
+            columns += table.header.filter { !columns.contains($0) }
+        }
+        func summary(_ pairs: [(String, String)]) -> [[String]] {
+            pairs.map { ["summary", $0, $1] + columns.map { _ in "" } }
+        }
+        let rows = tables.flatMap { table in
+            let places = columns.map { table.header.firstIndex(of: $0) }
+            return table.rows.map { row in
+                [table.name, "", ""] + places.map { $0.map { row[$0] } ?? "" }
+            }
+        }
+        let lines = [["section", "name", "value"] + columns] + summary(head) + rows + summary(foot)
         return lines.map { $0.map(csvField).joined(separator: ",") + "\r\n" }.joined()
     }
 
@@ -129,9 +136,4 @@ private func escaped(_ text: String) -> String {
         default: result.append(character)
         }
     }
-}
-
-/// Enough of a transaction's id to find it; the other formats have all of it.
-private func shortTransaction(_ text: String) -> String {
-    "\(text.prefix(12))…\(text.drop { $0 != "/" })"
 }

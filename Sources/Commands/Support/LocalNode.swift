@@ -17,7 +17,7 @@ struct WriteReport: Codable {
 
     let sent: Int
     let applied: Int
-    let rejected: [RejectedRow]
+    var rejected: [RejectedRow]
     /// False when the command was told not to wait.
     let settled: Bool
     /// `accepted`, or `settled` when it was waited for.

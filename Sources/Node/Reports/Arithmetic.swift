@@ -5,19 +5,11 @@ import Wire
 
 /// Says how a rule came to the amount of a posting, from what the chain recorded of it.
 ///
-/// Weights of a round are read once for all postings of its pool.
+/// Weights of a round are read once for all postings of its pool, those of an income once for all
+/// of its postings.
 struct Arithmetic {
-    /// A round's settlement, as its postings and the recorded weights tell it.
-    private struct Settlement {
-        var shares: [String: TokenAmount] = [:]
-        var weights: WireWeightState?
-        var values: WireRoundValues?
-
-        func share(_ role: String) -> TokenAmount { shares[role] ?? .zero }
-    }
-
-    private var settlements: [AccountID: Settlement] = [:]
-    private var incomes: [TransactionID: TokenAmount] = [:]
+    private var rounds = RoundSettlements()
+    private var incomes: [TransactionID: IncomeDivision] = [:]
 
     /// One sentence; it never fails for what the chain does not tell.
     mutating func text(
@@ -32,26 +24,41 @@ struct Arithmetic {
             return "a payout that was given up"
         case ("redemption/1", _, _): return "put aside to be paid out"
         case ("correction/1", _, _): return "takes back from posting \(posting.corrects)"
-        case ("reversal/1", _, _): return "what seniors' reversal of an item makes of earlier pay"
+        case ("reversal/1", _, _): return try reversal(posting, &view)
         case (_, "appeal", "reserve"): return "the appeal window is over"
         case ("annotation/1", "stake", _): return "the stake: an answer was committed, not revealed"
+        case ("annotation/1", "reserve", _):
+            return "the agreement's flat fee of an answer after others had revealed"
         case ("pay/1", "stake", _): return try penalty(posting, &view)
         case ("revenue/1", _, _): return try revenue(posting, &view)
         case ("split/1", "reserve", _): return "the round's pool, or what the reserve still had"
         case ("split/1", "pool", "pool"): return "a role's share that had waited for weights"
-        case ("split/1", "pool", _): return try share(posting, &view)
+        case ("split/1", "pool", _):
+            return try rounds.settlement(of: posting.debit, by: posting.cause, in: view)
+                .text(of: posting)
         default: return ""
         }
     }
 
+    /// ⌊share · shortfall / Σ weights⌋ with the shortfall of the periods that were closed then.
     private mutating func penalty(
         _ posting: RecordedPosting, _ view: inout ReportView
     ) throws -> String {
-        let pool = try view.store.postings(by: posting.cause).first { $0.debit.kind == "pool" }
-        let settlement = try pool.map { try self.settlement($0, &view) }
-        let sum = settlement?.weights?.annotators.reduce(UInt64(0)) { $0 &+ $1.weight } ?? 0
-        return "⌊\(settlement?.share("annotator") ?? .zero) × shortfall / \(sum)⌋, at most the "
-            + "stake left: worse than chance"
+        let reader = AccountID(.annotator, posting.debit.name)
+        let pool = try view.store.postings(by: posting.cause)
+            .first { $0.debit.kind == "pool" && $0.credit.kind != "pool" }?.debit
+        guard let pool else { return "worse than chance" }
+        let round = try rounds.settlement(of: pool, by: posting.cause, in: view)
+        let candidates = view.shortfalls(of: reader, closedBy: posting.height)
+        let owed = candidates.map { round.part($0) }
+        let place =
+            owed.firstIndex(of: posting.amount) ?? owed.firstIndex { $0 > posting.amount } ?? 0
+        let product = round.partText(candidates[place])
+        let reason = "micro-points short of chance and fee"
+        guard owed[place] >= posting.amount else { return "of \(product) \(reason)" }
+        return owed[place] == posting.amount
+            ? "\(product) \(reason)"
+            : "\(product) = \(owed[place]) for \(reason), and the stake had no more"
     }
 
     private mutating func revenue(
@@ -59,84 +66,135 @@ struct Arithmetic {
     ) throws -> String {
         if posting.debit.kind == ConsortiumAccount.outside { return "income from outside" }
         if incomes[posting.cause] == nil {
-            incomes[posting.cause] =
-                try view.store.postings(by: posting.cause)
-                .first { $0.debit.kind == ConsortiumAccount.outside }?.amount
+            incomes[posting.cause] = try IncomeDivision(of: posting.cause, in: &view)
         }
-        return
-            "of \(incomes[posting.cause] ?? .zero), income \(posting.debit.name), by the weights "
-            + "of the rounds that its model descends from"
+        return incomes[posting.cause]?.text(of: posting) ?? ""
     }
 
-    private mutating func share(
+    /// What a changed weight or shortfall makes of an earlier round.
+    ///
+    /// The round is the one whose appeal window was open, the period the one that was corrected;
+    /// what the chain no longer tells apart, after several reversals, is said with both ends.
+    private mutating func reversal(
         _ posting: RecordedPosting, _ view: inout ReportView
     ) throws -> String {
-        let settlement = try settlement(posting, &view)
-        let kind = posting.credit.kind == "commons" ? "patient" : posting.credit.kind
-        let share = settlement.share(kind)
-        let name = posting.credit.text
-        switch kind {
-        case "patient":
-            let patients = settlement.values?.patients ?? []
-            let all = patients.reduce(UInt64(0)) { $0 + UInt64($1.records) }
-            guard posting.credit.kind != "commons" else {
-                return "waived by a patient, of \(share) for \(all) records"
-            }
-            let own = patients.first { patientAccount([UInt8]($0.patient)).text == name }?.records
-            return "\(share) × \(own ?? 0) of \(all) records, and what rounding owed"
-        case "annotator":
-            let weights = settlement.weights?.annotators ?? []
-            return weighted(share, weights, name, unit: "micro-points beyond chance")
-        case "developer":
-            return weighted(share, settlement.weights?.developers ?? [], name, unit: "shares")
-        case "site": return siteText(share, settlement, name)
-        default: return ""
-        }
-    }
-
-    private func weighted(
-        _ share: TokenAmount, _ weights: [WireAccountWeight], _ name: String, unit: String
-    ) -> String {
-        let all = weights.reduce(UInt64(0)) { $0 &+ $1.weight }
-        let own = weights.first { $0.account == name }?.weight ?? 0
-        return "\(share) × \(own) of \(all) \(unit), and what rounding owed"
-    }
-
-    private func siteText(
-        _ share: TokenAmount, _ settlement: Settlement, _ name: String
-    ) -> String {
-        let sites = settlement.values?.sites ?? []
-        let all = sites.reduce(UInt64(0)) { $0 + UInt64($1.verified) }
-        let own = sites.first { $0.site == name }
-        let counts = "\(own?.verified ?? 0) of \(all) verified records"
-        guard settlement.weights?.countsAlone == false else {
-            return "\(share) × \(counts), and what rounding owed"
-        }
-        let worth = sites.reduce(UInt64(0)) { $0 &+ UInt64(max(0, $1.shapley)) }
-        let half = TokenAmount(microtokens: share.microtokens / 2)
-        return "\(half) × \(max(0, own?.shapley ?? 0)) of \(worth) of contribution value and "
-            + "\(share.subtracting(half) ?? .zero) × \(counts), and what rounding owed"
-    }
-
-    private mutating func settlement(
-        _ posting: RecordedPosting, _ view: inout ReportView
-    ) throws -> Settlement {
-        if let known = settlements[posting.debit] { return known }
-        var settlement = Settlement()
-        for other in try view.store.postings(by: posting.cause)
-        where other.debit == posting.debit && other.credit.kind != "pool" {
-            let kind = other.credit.kind == "commons" ? "patient" : other.credit.kind
-            let sum = settlement.shares[kind] ?? .zero
-            settlement.shares[kind] = try sum.adding(other.amount)
-        }
-        let parts = posting.debit.name.split(separator: ".").compactMap { UInt32($0) }
-        if parts.count == 2 {
-            settlement.weights = view.state.weights(parts[0], parts[1])
-            settlement.values = view.state.round(parts[0], parts[1]).flatMap {
-                try? WireRoundValues(strictly: [UInt8]($0.values))
+        let isPay = posting.debit.role == .annotator || posting.credit.role == .annotator
+        let isLess = posting.debit.role == .annotator || posting.debit.kind == "appeal"
+        let reader = AccountID(
+            .annotator, isLess == isPay ? posting.debit.name : posting.credit.name)
+        var nearest: String?
+        for round in try view.correctedRounds(at: posting) {
+            let settlement = try rounds.settlement(of: round.pool, by: round.cause, in: view)
+            for shift in view.correctedPay(of: reader) where shift.period < round.openPeriod {
+                let (was, now) =
+                    isPay
+                    ? (shift.before.weight, shift.after.weight)
+                    : (shift.before.shortfall, shift.after.shortfall)
+                guard isLess == (now < was) else { continue }
+                let (more, less) = (max(was, now), min(was, now))
+                let difference = settlement.part(more).subtracting(settlement.part(less))
+                let text =
+                    "pool \(round.pool.name): \(settlement.partText(more)) − "
+                    + settlement.partText(less)
+                    + (isPay ? " micro-points" : " micro-points short")
+                    + ", after a reversal by seniors"
+                if difference == posting.amount { return text }
+                nearest = nearest ?? text + ", as far as the money was there or not moved before"
             }
         }
-        settlements[posting.debit] = settlement
-        return settlement
+        return nearest ?? "what seniors' reversal of an item makes of earlier pay"
+    }
+}
+
+/// A reader's pay of a period at its close and after what reversals corrected.
+private struct CorrectedPay {
+    let period: UInt32
+    let before: WirePayState
+    let after: WirePayState
+}
+
+/// A round that a reversal may have corrected.
+private struct CorrectedRound {
+    let pool: AccountID
+    let cause: TransactionID
+    /// Of annotation, when the round closed; earlier ones were paid.
+    let openPeriod: UInt32
+}
+
+extension ReportView {
+    /// Shortfall of all periods that were closed by a height: as they closed, and as reversals
+    /// corrected them.
+    fileprivate mutating func shortfalls(of reader: AccountID, closedBy height: Height) -> [UInt64]
+    {
+        var (original, corrected) = (UInt64(0), UInt64(0))
+        for number in 1..<openPeriodNumber(at: height) {
+            let key = payKey(number, reader)
+            let pay = state.value(WirePayState.self, .pay, key)?.shortfall ?? 0
+            original &+= pay
+            corrected &+=
+                state.value(WirePayState.self, .reversals, key)?.shortfall ?? pay
+        }
+        return original == corrected ? [original] : [original, corrected]
+    }
+
+    /// The period that was open at the end of a height.
+    private mutating func openPeriodNumber(at height: Height) -> UInt32 {
+        let newest = max(1, state.openPeriod().number)
+        for number in 1..<newest {
+            let period = state.value(WirePeriodState.self, .periods, bigEndian(number))
+            guard let period, period.closedHeight <= height.value else { return number }
+        }
+        return newest
+    }
+
+    fileprivate mutating func correctedPay(of reader: AccountID) -> [CorrectedPay] {
+        (1..<max(1, state.openPeriod().number)).compactMap { number in
+            let key = payKey(number, reader)
+            guard let before = state.value(WirePayState.self, .pay, key),
+                let after = state.value(WirePayState.self, .reversals, key)
+            else { return nil }
+            return CorrectedPay(period: number, before: before, after: after)
+        }
+    }
+
+    /// Rounds whose appeal window was open at a reversal; one alone where the posting tells it.
+    fileprivate mutating func correctedRounds(
+        at posting: RecordedPosting
+    ) throws -> [CorrectedRound] {
+        var rounds: [CorrectedRound] = []
+        for run in 1..<(state.newestRun() &+ 1) {
+            for round in 1..<((state.run(run)?.closed ?? 0) &+ 1) {
+                guard let closed = state.round(run, round)?.closedHeight else { continue }
+                let rules = tip.terms.rules(at: Height(closed)).agreement.rewards
+                let until = Height(closed).advanced(by: UInt64(rules.appealWindow))
+                let isMeant =
+                    posting.availableFrom.value == 0
+                    ? Height(closed) <= posting.height && posting.height < until
+                    : until == posting.availableFrom
+                guard isMeant, let cause = try closing(run, round, at: Height(closed)) else {
+                    continue
+                }
+                rounds.append(
+                    CorrectedRound(
+                        pool: ConsortiumAccount.pool(run: run, round: round), cause: cause,
+                        openPeriod: openPeriodNumber(at: Height(closed))))
+            }
+        }
+        return rounds
+    }
+
+    /// The transaction that closed a round, by the pool that it divided.
+    func closing(_ run: UInt32, _ round: UInt32, at height: Height) throws -> TransactionID? {
+        guard let block = try store.block(at: height) else { return nil }
+        for envelope in block.envelopes {
+            for (index, transaction) in envelope.transactions.enumerated() {
+                guard case .roundClose(let body)? = transaction.body, body.run == run,
+                    body.round == round
+                else { continue }
+                let id = TransactionID(envelope: envelope.id, index: UInt32(index))
+                if try store.outcomes(of: envelope.id)?.outcomes[index] == 0 { return id }
+            }
+        }
+        return nil
     }
 }

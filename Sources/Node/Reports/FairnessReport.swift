@@ -10,14 +10,17 @@ import Wire
 /// A site by itself, and what it earned.
 package struct SiteFairness: Codable, Sendable {
     package let site: String
-    /// Right answers on the reference set of the model made of this site's updates alone.
-    package let standAlone: Double
+    /// Share of right answers on the reference set of the run's initial model plus this site's
+    /// updates of every round; null where the blobs are not in this home.
+    @OrNull package var standAlone: Double?
+    /// From the pools of the run's rounds, corrections counted.
     package let reward: String
 }
 
 /// How evenly the accounts of a role were paid.
 package struct RoleFairness: Codable, Sendable {
     package let role: String
+    /// All that could have been paid, also those who got nothing.
     package let accounts: Int
     package let paid: String
     /// (Σx)² / (n · Σx²), from 1/n to 1; null when nobody was paid.
@@ -29,9 +32,11 @@ package struct FairnessReport: Codable, Sendable {
     package let run: UInt32
     package let rounds: UInt32
     package let sites: [SiteFairness]
-    /// Pearson's, of stand-alone accuracy and reward; null below two sites, or when one does not
-    /// vary.
+    /// Pearson's, of stand-alone accuracy and reward; null below two sites, when one does not
+    /// vary, or where the blobs are not in this home.
     @OrNull package var correlation: Double?
+    /// Why stand-alone accuracy is not known; null when it is.
+    @OrNull package var missing: String?
     package let roles: [RoleFairness]
     package let settledHeight: UInt64
 }
@@ -40,43 +45,47 @@ extension Reporter {
     /// The figures of a run, the newest when none is named.
     ///
     /// They are floating point, for people; no money follows from them. The correlation is the
-    /// collaborative fairness of Lyu et al., Collaborative Fairness in Federated Learning, 2020
-    /// (arXiv:2008.12161); the index is of Jain, Chiu and Hawe, 1984.
+    /// collaborative fairness of Lyu, Yu, Nandakumar and others; the index is of Jain, Chiu and
+    /// Hawe, 1984. Stand-alone accuracy there is that of a model which a participant trained by
+    /// itself. No such model is on the chain, and no voter could check one that a site stated of
+    /// its own; so here it is that of the run's initial model plus the site's own recorded updates,
+    /// which anybody recomputes. Those were computed on each round's global model, so that a site
+    /// can look better alone than it would have been.
+    ///
+    /// - Parameter number: of the run.
+    /// - Returns: one row for each site of the roster and each role.
+    /// - Throws: ``ReportError/notFound(_:)`` for a run without a closed round; an error of the
+    ///   store.
+    /// - SeeAlso: Lyu et al., Towards Fair and Privacy-Preserving Federated Deep Models, IEEE
+    ///   TPDS 2020 (arXiv:1906.01167).
     package func fairness(run number: UInt32?) throws -> FairnessReport {
         try read(isStrict: false) { view in
             let newest = view.state.newestRun()
             guard let run = view.state.run(number ?? newest), run.closed > 0 else {
                 throw ReportError.notFound("run \(number ?? newest) has no closed round yet")
             }
-            var paid: [String: [String: UInt64]] = [:]
-            for round in 1...run.closed {
-                let pool = ConsortiumAccount.pool(run: run.number, round: round)
-                for posting in try store.postings(of: pool)
-                where posting.debit == pool && posting.credit.role != nil {
-                    paid[posting.credit.kind, default: [:]][posting.credit.text, default: 0] +=
-                        posting.amount.microtokens
-                }
+            let earned = try view.earnings(of: run)
+            var alone: StandAlone?
+            var missing: String?
+            do { alone = try StandAlone(run, view: view, blobs: blobs) } catch let error
+                as ReportError
+            { missing = error.description }
+            let sites = try run.roster.map { site in
+                SiteFairness(
+                    site: site, standAlone: try alone?.accuracy(of: site, in: &view),
+                    reward: TokenAmount(microtokens: earned["site"]?[site] ?? 0).description)
             }
-            let alone = try StandAlone(run, view: view, blobs: blobs)
-            var sites: [SiteFairness] = []
-            var points: [(Double, Double)] = []
-            for site in run.roster {
-                let accuracy = try alone.accuracy(of: site, in: &view)
-                let reward = paid["site"]?[site] ?? 0
-                points.append((accuracy, Double(reward)))
-                sites.append(
-                    SiteFairness(
-                        site: site, standAlone: accuracy,
-                        reward: TokenAmount(microtokens: reward).description))
+            let points = sites.compactMap { site in
+                site.standAlone.map { ($0, Double(earned["site"]?[site.site] ?? 0)) }
             }
             return FairnessReport(
                 run: run.number, rounds: run.closed, sites: sites,
-                correlation: pearsonCorrelation(points),
-                roles: paid.sorted { $0.key < $1.key }.map { role, amounts in
+                correlation: pearsonCorrelation(points), missing: missing,
+                roles: earned.sorted { $0.key < $1.key }.map { role, amounts in
                     RoleFairness(
                         role: role, accounts: amounts.count,
-                        paid: TokenAmount(microtokens: amounts.values.reduce(0, +)).description,
-                        jain: jainIndex(amounts.values.map { Double($0) }))
+                        paid: TokenAmount(microtokens: amounts.values.reduce(0, &+)).description,
+                        jain: jainIndex(amounts.values.sorted().map { Double($0) }))
                 }, settledHeight: view.height)
         }
     }

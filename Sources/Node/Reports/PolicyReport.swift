@@ -26,9 +26,46 @@ package struct PolicyReport: Codable, Sendable {
     package let stake: String
     package let treasurer: String
     package let parentShare: UInt32
+    /// Of an answer after others had revealed.
+    package let laterFee: String
+    /// Items after which a period may close and be paid.
+    package let periodItems: UInt32
     package let commitWindow: UInt32
     package let revealWindow: UInt32
+    package let secretWindow: UInt32
+    package let goldWindow: UInt32
     package let roundDeadline: UInt32
+
+    /// What an agreement says of money and of the windows in which it is earned.
+    package init(of agreement: WireAgreement, height: UInt64, term: UInt64, firstHeight: UInt64) {
+        func text(_ microtokens: UInt64) -> String {
+            TokenAmount(microtokens: microtokens).description
+        }
+        let (rewards, annotation) = (agreement.rewards, agreement.annotation)
+        self.height = height
+        self.term = term
+        self.firstHeight = firstHeight
+        supply = text(rewards.supplyMicrotokens)
+        roundPool = text(rewards.roundPoolMicrotokens)
+        split = [
+            "annotators": rewards.annotatorsBasisPoints,
+            "developers": rewards.developersBasisPoints,
+            "patients": rewards.patientsBasisPoints, "sites": rewards.sitesBasisPoints,
+        ]
+        developers = rewards.developers.map { Share(account: $0.account, weight: $0.weight) }
+        warmUpRounds = rewards.warmUpRounds
+        appealWindow = rewards.appealWindow
+        stake = text(rewards.stakeMicrotokens)
+        treasurer = rewards.treasurer
+        parentShare = rewards.parentBasisPoints
+        laterFee = text(annotation.laterFeeMicrotokens)
+        periodItems = annotation.periodItems
+        commitWindow = annotation.commitWindow
+        revealWindow = annotation.revealWindow
+        secretWindow = annotation.secretWindow
+        goldWindow = annotation.goldWindow
+        roundDeadline = agreement.training.roundDeadline
+    }
 }
 
 /// The policy in force at a height, the next block's when none is named.
@@ -40,25 +77,9 @@ package func policyReport(of store: LedgerStore, at height: UInt64?) throws -> P
             "no policy of height \(height) is settled; there are 1 to \(tip.height.next)")
     }
     let rules = tip.terms.rules(at: Height(height))
-    let rewards = rules.agreement.rewards
-    func text(_ microtokens: UInt64) -> String { TokenAmount(microtokens: microtokens).description }
     return PolicyReport(
-        height: height, term: rules.term.value, firstHeight: rules.firstHeight.value,
-        supply: text(rewards.supplyMicrotokens), roundPool: text(rewards.roundPoolMicrotokens),
-        split: [
-            "annotators": rewards.annotatorsBasisPoints,
-            "developers": rewards.developersBasisPoints,
-            "patients": rewards.patientsBasisPoints, "sites": rewards.sitesBasisPoints,
-        ],
-        developers: rewards.developers.map {
-            PolicyReport.Share(account: $0.account, weight: $0.weight)
-        },
-        warmUpRounds: rewards.warmUpRounds, appealWindow: rewards.appealWindow,
-        stake: text(rewards.stakeMicrotokens), treasurer: rewards.treasurer,
-        parentShare: rewards.parentBasisPoints,
-        commitWindow: rules.agreement.annotation.commitWindow,
-        revealWindow: rules.agreement.annotation.revealWindow,
-        roundDeadline: rules.agreement.training.roundDeadline)
+        of: rules.agreement, height: height, term: rules.term.value,
+        firstHeight: rules.firstHeight.value)
 }
 
 /// What an account, or the accounts of a kind together, would hold under another policy.
@@ -85,6 +106,8 @@ package struct WhatIfReport: Codable, Sendable {
     package let accounts: [PolicyDifference]
     /// Transactions that would have ended otherwise, such as a transfer of what was not earned.
     package let changedOutcomes: Int
+    /// What the given file says otherwise than the agreement in force, and was not tried.
+    package var ignored: [String] = []
     package let settledHeight: UInt64
 }
 
@@ -92,12 +115,14 @@ package struct WhatIfReport: Codable, Sendable {
 ///
 /// - Parameters:
 ///   - policy: in force from the first block on, instead of every one that was agreed.
+///   - laterFee: in microtokens, of an answer after others had revealed; nil as agreed.
 ///   - store: the chain.
 ///   - progress: told the height reached.
 /// - Returns: what accounts would hold at the newest settled height.
 /// - Throws: ``ReportError`` for a chain that cannot be executed; an error of the store.
 package func whatIf(
-    _ policy: WireRewardRule, on store: LedgerStore, progress: (UInt64) -> Void = { _ in }
+    _ policy: WireRewardRule, laterFee: UInt64? = nil, on store: LedgerStore,
+    progress: (UInt64) -> Void = { _ in }
 ) throws -> WhatIfReport {
     let tip = try store.tip()
     var state = ReplayedState()
@@ -114,7 +139,8 @@ package func whatIf(
             to: opened ?? terms.newest, isFirst: opened != nil || height == Height(1))
         let context = BlockContext(
             network: store.genesis.network, terms: terms, height: height,
-            previous: block.header.previous, opening: block.opening, policy: policy)
+            previous: block.header.previous, opening: block.opening, policy: policy,
+            laterFee: laterFee)
         // The chain's signatures are the matter of `tally verify`.
         let execution = try execute(block.envelopes, in: context, on: state) { _, _ in true }
         state.apply(execution.changes)

@@ -18,6 +18,12 @@ package struct RollCallEntry: Codable, Sendable {
     @OrNull package var value: Double?
     /// The same as an exact numerator over the round's denominator.
     package let shapley: Int64
+    /// Half the width of the value's 95 % interval, in the same units; 0 where values are exact.
+    @OrNull package var valueHalfWidth: Double?
+    /// The same as a numerator over the round's denominator.
+    package let shapleyHalfWidth: UInt64
+    /// Utility of all sites' model less that of the model without this site.
+    package let leaveOneOut: Int64
 }
 
 package struct RoundReport: Codable, Sendable {
@@ -30,6 +36,11 @@ package struct RoundReport: Codable, Sendable {
     package let model: String
     package let closedHeight: UInt64
     package let shapleyDenominator: UInt64
+    /// Orders of joining that were drawn; 0: values are exact.
+    package let permutations: UInt32
+    /// Models that each voter valued for the round: of n sites 2ⁿ − 1, or with m drawn orders
+    /// m (n − 1) on the way, n without one site, and the one of all.
+    package let coalitions: UInt64
     /// Whether every site asked has answered and was accepted.
     package let complete: Bool
     package let rollCall: [RollCallEntry]
@@ -218,16 +229,29 @@ extension ReportView {
             accuracy: quotient(UInt64(values.correct), UInt64(values.referenceCount)),
             loss: Digest(round.model).flatMap { curve.loss(of: $0) },
             model: hexString(round.model), closedHeight: round.closedHeight,
-            shapleyDenominator: denominator,
+            shapleyDenominator: denominator, permutations: values.permutations,
+            coalitions: valuedCoalitions(
+                sites: values.sites.count, permutations: values.permutations),
             complete: values.sites.allSatisfy { $0.answer == "answered" },
             rollCall: values.sites.map { entry in
                 RollCallEntry(
                     site: entry.site, answer: entry.answer, reason: entry.reason,
                     verified: entry.verified,
                     value: denominator > 0 ? Double(entry.shapley) / Double(denominator) : nil,
-                    shapley: entry.shapley)
+                    shapley: entry.shapley,
+                    valueHalfWidth: quotient(entry.shapleyHalfWidth, denominator),
+                    shapleyHalfWidth: entry.shapleyHalfWidth, leaveOneOut: entry.leaveOneOut)
             })
     }
+}
+
+/// How many models a voter valued to find out what each site is worth.
+package func valuedCoalitions(sites: Int, permutations: UInt32) -> UInt64 {
+    guard sites > 0 else { return 0 }
+    guard permutations > 0 else { return UInt64(1) << UInt64(min(sites, 63)) - 1 }
+    let count = UInt64(sites)
+    let (onTheWay, overflow) = UInt64(permutations).multipliedReportingOverflow(by: count - 1)
+    return overflow ? .max : onTheWay &+ count &+ 1
 }
 
 private func quotient(_ part: UInt64, _ whole: UInt64) -> Double? {

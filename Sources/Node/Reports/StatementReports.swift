@@ -22,12 +22,30 @@ package struct StatementPosting: Codable, Sendable {
     package let balance: String
 }
 
+/// One posting of an account in which a member's money is held back, as that account sees it.
+package struct EscrowPosting: Codable, Sendable {
+    /// Such as `stake/north-1`.
+    package let account: String
+    package let height: UInt64
+    package let time: String
+    package let cause: String
+    package let rule: String
+    /// `credit` or `debit`.
+    package let direction: String
+    package let amount: String
+    package let counterparty: String
+    package let arithmetic: String
+    /// Of the escrow account after this posting.
+    package let balance: String
+}
+
 /// An amount that is posted and not yet available.
 package struct PendingPosting: Codable, Sendable {
     package let height: UInt64
     package let time: String
     package let cause: String
     package let rule: String
+    /// Below zero, `-12.5`, where a reversal takes back what is pending.
     package let amount: String
     package let counterparty: String
     package let arithmetic: String
@@ -44,6 +62,9 @@ package struct StatementReport: Codable, Sendable {
     package let postings: [StatementPosting]
     package let closing: String
     package let pending: [PendingPosting]
+    /// Of stake, penalties and payouts asked for, among the heights listed; escrow account by
+    /// escrow account.
+    package let escrowPostings: [EscrowPosting]
     /// Now, whatever heights are listed.
     package let available: String
     package let pendingAmount: String
@@ -54,15 +75,23 @@ package struct StatementReport: Codable, Sendable {
 extension Reporter {
     /// The postings of an account in the order in which they became available.
     ///
-    /// What counted before the height `from` is the opening, what counts after `to` is left out.
+    /// What counted before the height `from` is the opening, what counts after `to` is left out. A
+    /// `to` above the newest settled height lists all there is; a `from` there is refused.
     package func statement(
         of account: AccountID, from: UInt64?, to: UInt64? = nil
     ) throws -> StatementReport {
         try read(isStrict: false) { view in
             try view.requireKnown(account)
             guard try store.snapshot() == nil else { throw ReportError.partial(.statement) }
+            if let from, from > view.height {
+                throw ReportError.notFound(
+                    "there is nothing from height \(from) on: the newest settled height is "
+                        + "\(view.height)")
+            }
             let postings = try store.postings(of: account).filter { $0.height <= view.tip.height }
-            return try view.statement(of: account, postings, from: from ?? 0, to: to)
+            return try view.statement(
+                of: account, postings, from: from ?? 0,
+                to: to.flatMap { $0 > view.height ? nil : $0 })
         }
     }
 }
@@ -123,12 +152,40 @@ extension ReportView {
             lines.append(line(entry, balance, try arithmetic.text(of: posting, in: &self)))
         }
         let now = parts(of: self.balance(of: account))
+        let held = try escrowLines(of: account, from...(to ?? .max), &arithmetic)
         return StatementReport(
             account: account.text, fromHeight: from, toHeight: to,
             opening: opening.description, postings: lines, closing: closing.description,
-            pending: pending, available: now.available.description,
+            pending: pending, escrowPostings: held, available: now.available.description,
             pendingAmount: now.pending.description, escrow: try escrow(of: account).description,
             settledHeight: height)
+    }
+
+    /// What moved in the accounts in which a member's money is held back; it is never pending there.
+    private mutating func escrowLines(
+        of member: AccountID, _ heights: ClosedRange<UInt64>, _ arithmetic: inout Arithmetic
+    ) throws -> [EscrowPosting] {
+        var lines: [EscrowPosting] = []
+        for account in escrowAccounts(of: member) {
+            var balance = TokenAmount.zero
+            for posting in try store.postings(of: account) where posting.height <= tip.height {
+                let entry = EffectivePosting(
+                    posting: posting, order: 0, isCredit: posting.credit == account)
+                balance = try balance.after(entry, of: account)
+                guard heights.contains(posting.height.value) else { continue }
+                lines.append(
+                    EscrowPosting(
+                        account: account.text, height: posting.height.value,
+                        time: timeText(milliseconds: posting.timeMilliseconds),
+                        cause: posting.cause.description, rule: posting.rule,
+                        direction: entry.isCredit ? "credit" : "debit",
+                        amount: posting.amount.description,
+                        counterparty: (entry.isCredit ? posting.debit : posting.credit).text,
+                        arithmetic: try arithmetic.text(of: posting, in: &self),
+                        balance: balance.description))
+            }
+        }
+        return lines
     }
 
     private func line(

@@ -137,13 +137,14 @@ private func difference(_ one: [UInt64], _ other: [UInt64]) -> [UInt64] {
 /// `period.close`: batch scores and pay weights over the approved items of the open period.
 ///
 /// Valid when every item of the period has an outcome, or as many as the agreement asks for; what
-/// is still open then goes on in the next period.
+/// is still open then goes on in the next period. Gold counts when all that was committed to is
+/// shown: whoever could choose after the answers which truths to show could choose whom they hit.
 func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     let rule = call.context.agreement.annotation
     var period = changes.openPeriod()
     try call.require(
         body.period == period.number && period.isReady(rule), else: .periodNotReady)
-    try changes.requireGold(of: period, call)
+    let withheld = try changes.withheldGold(of: period, call)
     if period.goldUntil > 0 {
         changes.clearDue(goldDue(period), .period, "\(period.number)")
     }
@@ -151,11 +152,17 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
     var carriedOver: [(ItemID, WireItemState)] = []
     for entry in changes.entries(in: .periodItems, prefix: bigEndian(period.number)) {
         guard let text = String(validatingUTF8Bytes: entry.key.key.dropFirst(4)),
-            let item = ItemID(text), let state = changes.item(item)
+            let item = ItemID(text), var state = changes.item(item)
         else { continue }
+        if !withheld.isEmpty, !state.gold.isEmpty {
+            state.gold = data([])
+            changes.set(.items, Array(item.text.utf8), to: state)
+        }
         if state.outcome == .open { carriedOver.append((item, state)) }
         if state.isApproved { approved[item] = state }
     }
+    changes.forgetGold(withheld, of: period, carryingOver: !carriedOver.isEmpty)
+    if !withheld.isEmpty { period.gold = 0 }
     try changes.closeBooks(of: period.number, approved, rule)
     period.closedHeight = call.height
     changes.set(.periods, bigEndian(period.number), to: period)

@@ -179,9 +179,12 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .goldKnown: "this commitment to gold is on the chain already"
         case .goldExhausted: "the period has as many commitments to gold as it may have"
         case .unknownGold: "there is no such commitment to gold in the open period"
-        case .goldNotOpen: "gold is shown when its period can close, not before"
+        case .goldNotOpen:
+            "gold is shown when its period can close and every item it names has its outcome, "
+                + "not before"
         case .goldMalformed:
-            "gold must name items ascending, each once, with an answer that the agreement asks for"
+            "gold must name items ascending, each once and for the first time, with an answer that "
+                + "the agreement asks for"
         case .goldDoesNotOpen: "the answers and the salt do not open the commitment to gold"
         case .goldAwaited: "gold of the period is not shown yet, and its window is open"
         case .answersUnderWay:

@@ -260,6 +260,32 @@ extension TransitionTests {
             return try $0.outcome(
                 .revealGold(gold.commitment, gold.answers, salt: gold.salt), by: office)
         },
+        TransitionRow(.goldMalformed, "another truth for an item that has its gold") {
+            let item = try itemID("east/1")
+            $0 = try TransitionTests.drawnFounded.get()
+            let (gold, other) = ($0.gold([item: 4]), $0.gold([item: 3]))
+            try $0.applied(
+                [gold, other].map { .commitGold($0.commitment) }, by: office)
+            try $0.draw([item], by: east)
+            try $0.answer(item, [3, 3, 3])
+            try $0.applied(
+                [.revealGold(gold.commitment, gold.answers, salt: gold.salt)], by: office)
+            return try $0.outcome(
+                .revealGold(other.commitment, other.answers, salt: other.salt), by: office)
+        },
+        TransitionRow(.goldNotOpen, "gold of an item that is open, in a period that can close") {
+            var agreement = drawnAgreement()
+            agreement.annotation.periodItems = 1
+            var early = try Consortium.drawn(agreement)
+            let items = try (1...2).map { try itemID("east/\($0)") }
+            let gold = early.gold([items[0]: 4, items[1]: 4])
+            try early.applied([.commitGold(gold.commitment)], by: office)
+            try early.draw(items, by: east)
+            try early.answer(items[0], [3, 3, 3])
+            $0 = early
+            return try $0.outcome(
+                .revealGold(gold.commitment, gold.answers, salt: gold.salt), by: office)
+        },
         TransitionRow(nil, "gold shown at the period's close") {
             let item = try golden(&$0)
             let gold = $0.gold([item: 4])

@@ -53,6 +53,7 @@ extension ChangeSet {
         case .open, .approved, .UNRECOGNIZED: return
         }
         period.approved += 1
+        openGoldWindow(of: &period, call)
         setOpenPeriod(period)
     }
 }

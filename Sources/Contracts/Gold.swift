@@ -115,6 +115,16 @@ extension ChangeSet {
         return false
     }
 
+    /// Waits for gold from now on, when the period can close.
+    mutating func openGoldWindow(of period: inout WirePeriodState, _ call: Call) {
+        let rule = call.context.agreement.annotation
+        guard !rule.goldOrganisation.isEmpty, period.goldUntil == 0, period.isReady(rule) else {
+            return
+        }
+        period.goldUntil = call.context.height.advanced(by: UInt64(rule.goldWindow)).value
+        setDue(goldDue(period), .period, "\(period.number)")
+    }
+
     /// Takes back that the open period could close: an item was opened.
     mutating func endGoldWindow(of period: inout WirePeriodState) {
         clearDue(goldDue(period), .period, "\(period.number)")

@@ -101,6 +101,8 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case unknownModel = 134
     case noContributions = 135
 
+    case periodTooShort = 180
+
     package var description: String {
         switch self {
         case .notPermitted: "the signer's role does not allow this"
@@ -206,6 +208,9 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
             "an earlier correction states the posting otherwise, or left less of it"
         case .unknownModel: "there is no such model on the chain"
         case .noContributions: "no round's weights are recorded for what the model descends from"
+        case .periodTooShort:
+            "below the agreement's number of items the coordinator alone closes a period, and one "
+                + "of measurements, boxes or masks has two approved items at least"
         }
     }
 }

@@ -33,13 +33,17 @@ extension ChangeSet {
         try claimKeys(of: member)
         state.document = member.document
         state.endedHeight = 0
+        state.endedByItself = false
         set(.members, Array(member.account.text.utf8), to: state)
     }
 
     /// Ends a member; its account and its keys stay taken.
-    mutating func end(_ account: AccountID, height: Height) throws(Rejection) {
+    mutating func end(
+        _ account: AccountID, height: Height, byItself isByItself: Bool = false
+    ) throws(Rejection) {
         guard var state = activeMember(account) else { throw .unknownAccount }
         state.endedHeight = height.value
+        state.endedByItself = isByItself
         set(.members, Array(account.text.utf8), to: state)
     }
 
@@ -189,5 +193,6 @@ func revoke(
     guard let state = changes.activeMember(account) else { throw .unknownAccount }
     try call.require(
         call.signer == account || call.signer.text == state.organisation, else: .notPermitted)
-    try changes.end(account, height: call.context.height)
+    try changes.end(
+        account, height: call.context.height, byItself: call.signer == account)
 }

@@ -220,6 +220,66 @@ struct PanelTests {
         #expect(throws: ExecutionFault.unknownSigner(reader)) { try copy.execute([refused]) }
     }
 
+    @Test(
+        "who is revoked by its site between commit and reveal keeps the stake, by itself loses it")
+    func revokedAfterCommit() throws {
+        let item = try item()
+        for (isOwn, isLate) in [(false, false), (true, false), (false, true)] {
+            var consortium = try Self.founded.get()
+            try consortium.draw([item], by: Self.east)
+            let readers = consortium.asked(item)
+            for reader in readers {
+                try consortium.applied(
+                    [consortium.commit(item, 3, by: reader)], by: reader, at: 5)
+            }
+            // Reveals from 6 to 8.
+            for reader in readers.dropFirst() {
+                try consortium.applied(
+                    [consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
+            }
+            let reader = readers[0]
+            try consortium.applied(
+                [.revoke(reader.text)], by: isOwn ? reader : AccountID(.site, organisation(reader)),
+                at: isLate ? 9 : 8)
+            try consortium.applied([.closeItem(item.text)], by: Consortium.coordinator, at: 9)
+            let isSpared = !isOwn && !isLate
+            #expect(
+                consortium.held(ConsortiumAccount.stake(of: reader))
+                    == (isSpared ? 10_000_000 : 0))
+            #expect(
+                consortium.held(ConsortiumAccount.appeal(of: reader))
+                    == (isSpared ? 0 : 10_000_000))
+            #expect(consortium.audit().isEmpty)
+        }
+    }
+
+    @Test("who has left meanwhile is asked in no later wave, and not as a senior")
+    func leftBetweenWaves() throws {
+        let item = try item()
+        var consortium = try Self.founded.get()
+        try consortium.draw([item], by: Self.east)
+        try consortium.answer(item, [1, 3, 5])
+        var plain = consortium
+        try plain.answer(item, [1, 5])
+        let third = plain.asked(item)
+        try plain.answer(item, [1, 5])
+        let seniors = plain.asked(item)
+        #expect(third.count == 2 && seniors.count == 2)
+        let gone = [third[0], seniors[0]]
+        for reader in gone {
+            try consortium.applied(
+                [.revoke(reader.text)], by: AccountID(.site, organisation(reader)),
+                at: consortium.height.value)
+        }
+        try consortium.answer(item, [1, 5])
+        let asked = consortium.asked(item)
+        #expect(asked.contains(third[1]) && !asked.contains(third[0]))
+        try consortium.answer(item, [1, 5])
+        let judges = consortium.asked(item)
+        #expect(judges.count == 2 && judges.allSatisfy { $0.name.contains("-s") })
+        #expect(judges.contains(seniors[1]) && !judges.contains(seniors[0]))
+    }
+
     @Test("a reader with a new key goes on with it; the old one signs nothing any more")
     func newKey() throws {
         var consortium = try Self.founded.get()

@@ -74,6 +74,7 @@ extension ChangeSet {
             guard period.decided >= period.items || answer == (was.answer, was.classes) else {
                 throw .answersUnderWay
             }
+            guard next.keepsLabels(of: was) else { throw .labelsMoved }
         }
         for member in decision.members {
             if self.member(member.account) == nil {
@@ -93,6 +94,16 @@ extension ChangeSet {
                 [UInt8](document.voteKey) == decision.voters.keys[voter]?.bytes
             else { throw .notAVoter }
         }
+    }
+}
+
+extension WireAnnotationRule {
+    /// Whether a class that had a name has it still, and its number with it.
+    ///
+    /// Answers are numbers on the chain: another order would give those of the past another meaning.
+    fileprivate func keepsLabels(of earlier: Self) -> Bool {
+        let isSameSubject = kind == earlier.kind || (kind.isGrade && earlier.kind.isGrade)
+        return !isSameSubject || labels.starts(with: earlier.labels)
     }
 }
 

@@ -102,6 +102,8 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case noContributions = 135
 
     case periodTooShort = 180
+    case tooManyDisputes = 181
+    case labelsMoved = 182
 
     package var description: String {
         switch self {
@@ -208,6 +210,9 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
             "an earlier correction states the posting otherwise, or left less of it"
         case .unknownModel: "there is no such model on the chain"
         case .noContributions: "no round's weights are recorded for what the model descends from"
+        case .tooManyDisputes: "the signer has as many disputes under way as it may"
+        case .labelsMoved:
+            "names of classes may be added at the end alone: answers given already are kept by number"
         case .periodTooShort:
             "below the agreement's number of items the coordinator alone closes a period, and one "
                 + "of measurements, boxes or masks has two approved items at least"

@@ -316,7 +316,7 @@ struct PanelTests {
     @Test("another kind of answers is not decided on while items of the period are open")
     func kindInForce() throws {
         var consortium = try Self.founded.get()
-        let inForce = consortium.agreement
+        var inForce = consortium.agreement
         func outcome(of agreement: WireAgreement) throws -> Rejection? {
             var wire = WireDecision()
             wire.term = 2
@@ -346,6 +346,22 @@ struct PanelTests {
         try consortium.answer(item(), [3, 3, 3])
         #expect(try outcome(of: other) == nil)
         #expect(try outcome(of: fewer) == nil)
+
+        let names = ["1", "2", "3", "4", "5"]
+        func named(_ labels: [String]) -> WireAgreement {
+            var agreement = inForce
+            agreement.annotation.labels = labels
+            agreement.annotation.classes = UInt32(labels.isEmpty ? 5 : labels.count)
+            return agreement
+        }
+        inForce = named(names)
+        #expect(try outcome(of: named(names + ["6"])) == nil)
+        for labels in [["2", "1", "3", "4", "5"], ["0"] + names, Array(names.prefix(4)), []] {
+            #expect(try outcome(of: named(labels)) == .labelsMoved)
+        }
+        #expect(try outcome(of: other) == nil)
+        inForce = named([])
+        #expect(try outcome(of: named(names)) == nil)
     }
 
     @Test("the order of candidates and the hashes are those of the Python model")

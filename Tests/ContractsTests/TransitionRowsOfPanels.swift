@@ -42,6 +42,20 @@ private func closed(_ consortium: inout Consortium) throws -> ItemID {
     return item
 }
 
+/// Five items are read alike and closed in one block, and their site disputes four of them.
+private func fourDisputes(_ consortium: inout Consortium) throws -> [ItemID] {
+    consortium = try TransitionTests.drawnFounded.get()
+    let items = try (1...5).map { try itemID("east/\($0)") }
+    try consortium.draw(items, by: east)
+    var answers: [ItemID: [AccountID: UInt32]] = [:]
+    for item in items {
+        for reader in consortium.asked(item) { answers[item, default: [:]][reader] = 3 }
+    }
+    try consortium.annotate(answers)
+    try consortium.applied(items.prefix(4).map { .dispute($0.text) }, by: east)
+    return items
+}
+
 /// Gold of grade 4 for `east/1` is committed at height 2, the item closed at height 7.
 private func golden(_ consortium: inout Consortium) throws -> ItemID {
     consortium = try TransitionTests.drawnFounded.get()
@@ -198,6 +212,15 @@ extension TransitionTests {
             let item = try closed(&$0)
             let reader = $0.asked(item)[0]
             return try $0.outcome(.dispute(item.text), by: reader, at: 12)
+        },
+        TransitionRow(.tooManyDisputes, "a fifth dispute of a site while four are under way") {
+            let items = try fourDisputes(&$0)
+            return try $0.outcome(.dispute(items[4].text), by: east)
+        },
+        TransitionRow(nil, "a fifth dispute when one of four is decided") {
+            let items = try fourDisputes(&$0)
+            try $0.answer(items[0], [3, 3])
+            return try $0.outcome(.dispute(items[4].text), by: east)
         },
         TransitionRow(.noSeniors, "a dispute about an item of a listed panel") {
             let item = try itemID("east/1")

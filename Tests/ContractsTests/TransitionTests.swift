@@ -31,7 +31,8 @@ struct TransitionTests {
 
     /// Rejections that no history from a founding document can produce.
     static let unreachable: [Rejection: String] = [
-        .answersUnderWay: "it refuses a decision of the voters, not a transaction"
+        .answersUnderWay: "it refuses a decision of the voters, not a transaction",
+        .labelsMoved: "it refuses a decision of the voters, not a transaction",
     ]
 
     static let rows =

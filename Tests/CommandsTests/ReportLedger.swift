@@ -92,10 +92,8 @@ final class ReportLedger {
         let voters = Consortium.voters.prefix(consortium.genesis.voters.quorum)
         try block(
             [
-                (
-                    Consortium.developer,
-                    [.closePeriod(1), .startRun(1, from: named("model 0"), rounds: 2)]
-                )
+                (Consortium.coordinator, [.closePeriod(1)]),
+                (Consortium.developer, [.startRun(1, from: named("model 0"), rounds: 2)]),
             ] + voters.map { ($0, [.fix(1, named("reference"))]) })
         try block(
             [(Consortium.coordinator, [.openRound(1, 1, base: named("model 0"))])]

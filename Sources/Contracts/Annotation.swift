@@ -57,6 +57,12 @@ extension ChangeSet {
         if let closable { setDue(closable, .item, item.text) }
     }
 
+    /// Whether a reader's keys were void, by somebody else's doing, before it had to reveal.
+    fileprivate mutating func wasEndedByOthers(_ reader: AccountID, until height: UInt64) -> Bool {
+        guard let member = member(reader), member.endedHeight > 0 else { return false }
+        return !member.endedByItself && member.endedHeight <= height
+    }
+
     mutating func openItem(
         _ item: ItemID, readers: [String], size: ImageSize?, seedCommitment: [UInt8], _ call: Call
     ) {
@@ -170,7 +176,8 @@ func reveal(
 
 /// `item.close`: decides an item by the agreement's rule, or asks further readers.
 ///
-/// A commitment never revealed costs the stake. Without an approved label the next wave is asked,
+/// A commitment never revealed costs the stake, unless somebody else took the keys away with which
+/// it could have been revealed. Without an approved label the next wave is asked,
 /// then two seniors; with nobody left to ask the item ends.
 func close(_ body: WireItemClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     guard let item = ItemID(body.item) else { throw .malformedField }
@@ -181,6 +188,7 @@ func close(_ body: WireItemClose, _ call: Call, _ changes: inout ChangeSet) thro
     try call.require(call.height >= was, else: .itemNotReady)
     let silent = state.presentAnswers.filter { $0.grade == 0 }
         .compactMap { AccountID($0.annotator) }
+        .filter { !changes.wasEndedByOthers($0, until: state.revealUntil) }
     try changes.penalise(
         silent.map { ($0, nil) },
         window: state.wave == 0

@@ -5,6 +5,7 @@ import Wire
 /// `item.dispute`: one of the item's readers, or its site, asks two seniors about its outcome.
 ///
 /// Once an item, inside its appeal window; where seniors decided already there is nobody above.
+/// Seniors are paid whatever they say, so an account may occupy few of them at a time.
 func dispute(
     _ body: WireItemDispute, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
@@ -21,14 +22,33 @@ func dispute(
     let (until, overflow) = state.closedHeight.addingReportingOverflow(
         UInt64(call.context.agreement.rewards.appealWindow))
     try call.require(overflow || call.height <= until, else: .disputeWindowOver)
+    let (underWay, key) = (changes.disputesUnderWay(of: call.signer), disputesKey(call.signer.text))
+    try call.require(underWay < disputesPerAccount, else: .tooManyDisputes)
     try call.require(changes.askSeniors(item, &state, call), else: .noSeniors)
+    changes.set(.sequences, key, to: sequence(underWay + 1))
     state.dispute.by = call.signer.text
     state.dispute.reason = body.reason
     state.dispute.height = call.height
     changes.setItem(item, to: state, was: nil)
 }
 
+/// How many disputes of one account may be under way at a time.
+package let disputesPerAccount: UInt64 = 4
+
+/// Under it the disputes that an account has under way are counted, as a sequence.
+private func disputesKey(_ account: String) -> [UInt8] { Array("disputes of \(account)".utf8) }
+
+private func sequence(_ last: UInt64) -> WireSequenceState {
+    var state = WireSequenceState()
+    state.last = last
+    return state
+}
+
 extension ChangeSet {
+    fileprivate mutating func disputesUnderWay(of account: AccountID) -> UInt64 {
+        value(WireSequenceState.self, .sequences, disputesKey(account.text))?.last ?? 0
+    }
+
     /// Ends a dispute: two seniors who agree on another label reverse the outcome.
     ///
     /// The earlier outcome stays recorded; what was paid by it is corrected by postings.
@@ -36,6 +56,11 @@ extension ChangeSet {
         _ state: inout WireItemState, of item: ItemID, _ rule: WireAnnotationRule, _ call: Call
     ) throws(Rejection) {
         state.dispute.decidedHeight = call.height
+        if let account = AccountID(state.dispute.by) {
+            let underWay = disputesUnderWay(of: account)
+            set(
+                .sequences, disputesKey(account.text), to: sequence(underWay - min(1, underWay)))
+        }
         guard let label = rule.ruling(state), state.label(kind: rule.kind) != label else { return }
         let before = state
         state.reversal.grade = rule.grade(of: label)
@@ -53,6 +78,7 @@ extension ChangeSet {
         case .open, .approved, .UNRECOGNIZED: return
         }
         period.approved += 1
+        openGoldWindow(of: &period, call)
         setOpenPeriod(period)
     }
 }

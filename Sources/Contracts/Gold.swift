@@ -39,9 +39,11 @@ func commit(
 
 /// `gold.reveal`: shows what a commitment hides, once the period can close.
 ///
-/// All of it or nothing: an organisation that could pick would spare its friends. An item counts
-/// when it was opened after the commitment, has its outcome in this period, and none of its
-/// readers belongs to the organisation; others are passed over.
+/// All of it or nothing: an organisation that could pick would spare its friends. Therefore an item
+/// gets one truth in its life, and what contradicts it can never be shown. Nothing is shown while an
+/// item that it names is still read. An item counts when it was opened after the commitment, has its
+/// outcome in this period, and none of its readers belongs to the organisation; others are passed
+/// over.
 func reveal(
     _ body: WireGoldReveal, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
@@ -65,10 +67,12 @@ func reveal(
         }
         last = item
         guard var state = changes.item(item) else { continue }
-        guard rule.answer(entry.answer, size: state.size) != nil else { throw .goldMalformed }
+        guard rule.answer(entry.answer, size: state.size) != nil, state.gold.isEmpty else {
+            throw .goldMalformed
+        }
+        try call.require(state.outcome != .open, else: .goldNotOpen)
         let isLate = changes.registeredHeight(of: item).map { $0 < gold.height } ?? true
-        guard !isLate, state.period == period.number, state.outcome != .open, state.gold.isEmpty,
-            !changes.hasReader(of: call.signer, state)
+        guard !isLate, state.period == period.number, !changes.hasReader(of: call.signer, state)
         else { continue }
         state.gold = entry.answer
         changes.set(.items, Array(item.text.utf8), to: state)
@@ -111,18 +115,48 @@ extension ChangeSet {
         return false
     }
 
+    /// Waits for gold from now on, when the period can close.
+    mutating func openGoldWindow(of period: inout WirePeriodState, _ call: Call) {
+        let rule = call.context.agreement.annotation
+        guard !rule.goldOrganisation.isEmpty, period.goldUntil == 0, period.isReady(rule) else {
+            return
+        }
+        period.goldUntil = call.context.height.advanced(by: UInt64(rule.goldWindow)).value
+        setDue(goldDue(period), .period, "\(period.number)")
+    }
+
     /// Takes back that the open period could close: an item was opened.
     mutating func endGoldWindow(of period: inout WirePeriodState) {
         clearDue(goldDue(period), .period, "\(period.number)")
         period.goldUntil = 0
     }
 
-    /// Waits for gold of the period while its window is open, then forgets what was withheld.
-    mutating func requireGold(of period: WirePeriodState, _ call: Call) throws(Rejection) {
-        let unseen = entries(in: .gold, limit: goldPerPeriod)
-        guard !unseen.isEmpty else { return }
-        try call.require(call.height > period.goldUntil, else: .goldAwaited)
-        for entry in unseen { set(.gold, entry.key.key, nil) }
+    /// Commitments to gold that nobody has opened, once the period waits for them no more.
+    ///
+    /// - Throws: ``Rejection/goldAwaited`` while their window is open.
+    mutating func withheldGold(
+        of period: WirePeriodState, _ call: Call
+    ) throws(Rejection) -> [[UInt8]] {
+        let unseen = entries(in: .gold, limit: goldPerPeriod).map(\.key.key)
+        try call.require(
+            unseen.isEmpty || call.height > period.goldUntil, else: .goldAwaited)
+        return unseen
+    }
+
+    /// Forgets commitments that a period's close finds unshown.
+    ///
+    /// What they name may be among the items that go on in the next period; then they stay for
+    /// that one, and no longer.
+    mutating func forgetGold(
+        _ withheld: [[UInt8]], of period: WirePeriodState, carryingOver isCarryingOver: Bool
+    ) {
+        let before =
+            value(
+                WirePeriodState.self, .periods, bigEndian(period.number &- 1))?.closedHeight ?? 0
+        for key in withheld {
+            let height = value(WireGoldState.self, .gold, key)?.height ?? 0
+            if !isCarryingOver || height < before { set(.gold, key, nil) }
+        }
     }
 }
 

@@ -33,13 +33,17 @@ extension ChangeSet {
         try claimKeys(of: member)
         state.document = member.document
         state.endedHeight = 0
+        state.endedByItself = false
         set(.members, Array(member.account.text.utf8), to: state)
     }
 
     /// Ends a member; its account and its keys stay taken.
-    mutating func end(_ account: AccountID, height: Height) throws(Rejection) {
+    mutating func end(
+        _ account: AccountID, height: Height, byItself isByItself: Bool = false
+    ) throws(Rejection) {
         guard var state = activeMember(account) else { throw .unknownAccount }
         state.endedHeight = height.value
+        state.endedByItself = isByItself
         set(.members, Array(account.text.utf8), to: state)
     }
 
@@ -70,6 +74,7 @@ extension ChangeSet {
             guard period.decided >= period.items || answer == (was.answer, was.classes) else {
                 throw .answersUnderWay
             }
+            guard next.keepsLabels(of: was) else { throw .labelsMoved }
         }
         for member in decision.members {
             if self.member(member.account) == nil {
@@ -98,6 +103,16 @@ extension ChangeSet {
                 [UInt8](document.voteKey) == decision.voters.keys[voter]?.bytes
             else { throw .notAVoter }
         }
+    }
+}
+
+extension WireAnnotationRule {
+    /// Whether a class that had a name has it still, and its number with it.
+    ///
+    /// Answers are numbers on the chain: another order would give those of the past another meaning.
+    fileprivate func keepsLabels(of earlier: Self) -> Bool {
+        let isSameSubject = kind == earlier.kind || (kind.isGrade && earlier.kind.isGrade)
+        return !isSameSubject || labels.starts(with: earlier.labels)
     }
 }
 
@@ -205,5 +220,6 @@ func revoke(
     try call.require(
         call.signer == account || (call.signer.text == state.organisation && !isNamed),
         else: .notPermitted)
-    try changes.end(account, height: call.context.height)
+    try changes.end(
+        account, height: call.context.height, byItself: call.signer == account)
 }

@@ -135,7 +135,8 @@ extension ChangeSet {
     /// Draws readers that an item has not been given yet.
     ///
     /// Only who was enrolled with its credential when the item was registered, and had not left,
-    /// can be drawn: whoever knows the seed early can add and remove nobody.
+    /// can be drawn: whoever knows the seed early can add and remove nobody. After the first wave
+    /// whoever has left meanwhile is passed over, in the same order: it could not answer.
     ///
     /// - Parameters:
     ///   - item: with its seed known.
@@ -171,8 +172,9 @@ extension ChangeSet {
             candidates.append(
                 Candidate(account: annotator.account, organisation: annotator.organisation))
         }
-        return drawOrder(candidates, seed: [UInt8](state.seed), given: given).prefix(count)
-            .sorted().map(\.text)
+        let order = drawOrder(candidates, seed: [UInt8](state.seed), given: given)
+        let present = state.isBeforeFirstWave ? order : order.filter { activeMember($0) != nil }
+        return present.prefix(count).sorted().map(\.text)
     }
 }
 

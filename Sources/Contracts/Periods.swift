@@ -15,8 +15,29 @@ package func payKey(_ period: UInt32, _ reader: AccountID) -> [UInt8] {
 
 extension WirePeriodState {
     /// Whether every item has an outcome, or as many as the agreement asks for.
-    func isReady(_ rule: WireAnnotationRule) -> Bool {
+    private func isDecided(_ rule: WireAnnotationRule) -> Bool {
         items > 0 && (decided == items || decided >= rule.periodItems)
+    }
+
+    /// Whether as many items are decided as the agreement asks for; else it is the coordinator who
+    /// says that the span of annotation is over.
+    fileprivate func isFull(_ rule: WireAnnotationRule) -> Bool { decided >= rule.periodItems }
+
+    /// Whether there are rows to compare. The chance term of measurements, boxes and masks is a
+    /// reader's next row: one row alone is its own next one, and earns 0 whatever it says.
+    private func hasRows(_ rule: WireAnnotationRule) -> Bool { rule.kind.isGrade || approved >= 2 }
+
+    /// Whether the coordinator could close the period.
+    package func isReady(_ rule: WireAnnotationRule) -> Bool { isDecided(rule) && hasRows(rule) }
+
+    /// Checks that a signer may close the period.
+    fileprivate func requireClosable(
+        _ rule: WireAnnotationRule, _ call: Call
+    ) throws(Rejection) {
+        try call.require(isDecided(rule), else: .periodNotReady)
+        try call.require(
+            hasRows(rule) && (isFull(rule) || call.signer == call.context.coordinator),
+            else: .periodTooShort)
     }
 }
 
@@ -33,7 +54,6 @@ extension ChangeSet {
     }
 
     mutating func decided(_ outcome: WireItemOutcome, _ call: Call) {
-        let rule = call.context.agreement.annotation
         var period = openPeriod()
         period.decided += 1
         switch outcome {
@@ -42,11 +62,7 @@ extension ChangeSet {
         case .tooFew: period.tooFew += 1
         case .open, .UNRECOGNIZED: break
         }
-        if !rule.goldOrganisation.isEmpty, period.goldUntil == 0, period.isReady(rule) {
-            period.goldUntil =
-                call.context.height.advanced(by: UInt64(rule.goldWindow)).value
-            setDue(goldDue(period), .period, "\(period.number)")
-        }
+        openGoldWindow(of: &period, call)
         setOpenPeriod(period)
     }
 
@@ -137,13 +153,15 @@ private func difference(_ one: [UInt64], _ other: [UInt64]) -> [UInt64] {
 /// `period.close`: batch scores and pay weights over the approved items of the open period.
 ///
 /// Valid when every item of the period has an outcome, or as many as the agreement asks for; what
-/// is still open then goes on in the next period.
+/// is still open then goes on in the next period. Below that number the coordinator alone closes:
+/// whoever could end a period after each item would leave nothing to compare. Gold counts when all that was committed to is
+/// shown: whoever could choose after the answers which truths to show could choose whom they hit.
 func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     let rule = call.context.agreement.annotation
     var period = changes.openPeriod()
-    try call.require(
-        body.period == period.number && period.isReady(rule), else: .periodNotReady)
-    try changes.requireGold(of: period, call)
+    try call.require(body.period == period.number, else: .periodNotReady)
+    try period.requireClosable(rule, call)
+    let withheld = try changes.withheldGold(of: period, call)
     if period.goldUntil > 0 {
         changes.clearDue(goldDue(period), .period, "\(period.number)")
     }
@@ -151,11 +169,17 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
     var carriedOver: [(ItemID, WireItemState)] = []
     for entry in changes.entries(in: .periodItems, prefix: bigEndian(period.number)) {
         guard let text = String(validatingUTF8Bytes: entry.key.key.dropFirst(4)),
-            let item = ItemID(text), let state = changes.item(item)
+            let item = ItemID(text), var state = changes.item(item)
         else { continue }
+        if !withheld.isEmpty, !state.gold.isEmpty {
+            state.gold = data([])
+            changes.set(.items, Array(item.text.utf8), to: state)
+        }
         if state.outcome == .open { carriedOver.append((item, state)) }
         if state.isApproved { approved[item] = state }
     }
+    changes.forgetGold(withheld, of: period, carryingOver: !carriedOver.isEmpty)
+    if !withheld.isEmpty { period.gold = 0 }
     try changes.closeBooks(of: period.number, approved, rule)
     period.closedHeight = call.height
     changes.set(.periods, bigEndian(period.number), to: period)

@@ -110,6 +110,10 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case redemptionNotAccepted = 139
     case supplyExceeded = 140
 
+    case periodTooShort = 180
+    case tooManyDisputes = 181
+    case labelsMoved = 182
+
     package var description: String {
         switch self {
         case .notPermitted: "the signer's role does not allow this"
@@ -192,9 +196,12 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .goldKnown: "this commitment to gold is on the chain already"
         case .goldExhausted: "the period has as many commitments to gold as it may have"
         case .unknownGold: "there is no such commitment to gold in the open period"
-        case .goldNotOpen: "gold is shown when its period can close, not before"
+        case .goldNotOpen:
+            "gold is shown when its period can close and every item it names has its outcome, "
+                + "not before"
         case .goldMalformed:
-            "gold must name items ascending, each once, with an answer that the agreement asks for"
+            "gold must name items ascending, each once and for the first time, with an answer that "
+                + "the agreement asks for"
         case .goldDoesNotOpen: "the answers and the salt do not open the commitment to gold"
         case .goldAwaited: "gold of the period is not shown yet, and its window is open"
         case .answersUnderWay:
@@ -227,6 +234,12 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
             "the treasurer has accepted the redemption; from then on it alone can give it up"
         case .redemptionNotAccepted: "the treasurer has not accepted the redemption yet"
         case .supplyExceeded: "all tokens together would exceed 2^62 microtokens"
+        case .tooManyDisputes: "the signer has as many disputes under way as it may"
+        case .labelsMoved:
+            "names of classes may be added at the end alone: answers given already are kept by number"
+        case .periodTooShort:
+            "below the agreement's number of items the coordinator alone closes a period, and one "
+                + "of measurements, boxes or masks has two approved items at least"
         }
     }
 }

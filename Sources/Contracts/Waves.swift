@@ -5,6 +5,12 @@ extension WireItemState {
     /// Whether the panel waits for the site's secret.
     package var awaitsSeed: Bool { !seedCommitment.isEmpty && seed.isEmpty }
 
+    /// Whether it ended because the site withheld its secret.
+    package var isSecretWithheld: Bool { outcome != .open && awaitsSeed }
+
+    /// Whether no reader has been asked yet: windows open with the first wave.
+    var isBeforeFirstWave: Bool { commitUntil == 0 }
+
     /// Whether somebody is still asked: readers before there is an outcome, or seniors in a
     /// dispute about it.
     package var isUnderWay: Bool {

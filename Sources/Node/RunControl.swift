@@ -39,7 +39,7 @@ extension NodeCore {
         let period = changes.openPeriod()
         if let fault = changes.fault { throw fault }
         var transactions: [WireTransaction] = []
-        if period.items > 0, period.decided == period.items {
+        if period.isReady(terms.newest.agreement.annotation), period.decided == period.items {
             let isAwaited =
                 !changes.entries(in: .gold, limit: 1).isEmpty
                 && replica.head.height.value < period.goldUntil

@@ -63,6 +63,7 @@ extension WireEffect: WireValue {}
 extension WireMemberDocument: WireValue {}
 extension WireSignedMember: WireValue {}
 extension WireGenesis: WireValue {}
+extension WireAnnotationRule: WireValue {}
 extension WireTransaction: WireValue {}
 extension WireRoundValues: WireValue {}
 extension WireManifest: WireValue {}

@@ -95,6 +95,8 @@ package nonisolated struct WireMemberState: Sendable {
   /// of an annotator, ascending
   package var credentials: [String] = []
 
+  package var endedByItself: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -448,7 +450,7 @@ package nonisolated struct WirePeriodState: Sendable {
   package init() {}
 }
 
-/// gold: commitment (32); of the open period those not shown yet
+/// gold: commitment (32); those not shown yet
 package nonisolated struct WireGoldState: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -979,7 +981,7 @@ nonisolated extension WireItemOutcome: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MemberState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0\u{3}ended_height\0\u{1}credentials\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0\u{3}ended_height\0\u{1}credentials\0\u{4}s\u{1}ended_by_itself\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -992,6 +994,7 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.enrolledHeight) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.endedHeight) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.credentials) }()
+      case 120: try { try decoder.decodeSingularBoolField(value: &self.endedByItself) }()
       default: break
       }
     }
@@ -1017,6 +1020,9 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.credentials.isEmpty {
       try visitor.visitRepeatedStringField(value: self.credentials, fieldNumber: 5)
     }
+    if self.endedByItself != false {
+      try visitor.visitSingularBoolField(value: self.endedByItself, fieldNumber: 120)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1026,6 +1032,7 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.enrolledHeight != rhs.enrolledHeight {return false}
     if lhs.endedHeight != rhs.endedHeight {return false}
     if lhs.credentials != rhs.credentials {return false}
+    if lhs.endedByItself != rhs.endedByItself {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

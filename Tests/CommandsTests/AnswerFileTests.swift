@@ -124,6 +124,12 @@ struct AnswerFileTests {
             Self.runs(#"{"size":[2,3],"counts":[0,1,5]}"#) + ","
             + Self.runs(#"{"size":[2,3],"counts":[5,1]}"#)
         #expect(try read(Self.coco(two), .masks).map(\.answer) == [try Self.mask(3, 2, 0, 1, 4, 1)])
+        let wrapped =
+            #"{"size":[2,3],"counts":[4611686018427387904,4611686018427387904,"#
+            + #"4611686018427387904,4611686018427387904,6]}"#
+        #expect(
+            refusal(Self.coco(Self.runs(wrapped)), .masks)
+                == "f: annotations[0]: its runs hold more than 2^32 pixels, the image 6")
         let long = #"{"size":[300,1],"counts":"5X13iNa?1"}"#
         #expect(
             refusal(Self.coco(Self.runs(long)), .masks)
@@ -140,7 +146,8 @@ struct AnswerFileTests {
             refusal(Self.coco(box), .boxes)
                 == "f: categories[0]: the class \"7\" is not of this study, which has a whole number "
                 + "from 1 to 5")
-        #expect(refusal(Self.coco(box), .class).contains("which holds boxes and masks"))
+        let foreign = refusal("{\"answers\":[]}", .class)
+        #expect(foreign.contains("which holds boxes and masks") && foreign.contains("item,answer"))
     }
 
     private static func box(_ bbox: String) -> String {
@@ -481,7 +488,9 @@ struct AnswerFileTests {
                     == given)
             if kind.isImage {
                 let rows = try readAnswers(consensusCOCO(entries, rule), source)
-                #expect(rows.compactMap(\.answer) == given && rows.map(\.name) == ["a", "b"])
+                #expect(
+                    rows.compactMap(\.answer) == given
+                        && rows.map(\.name) == ["north/a", "north/b"])
             } else {
                 #expect(
                     try readAnswers(consensusTable(entries, rule), source).compactMap(\.answer)
@@ -489,6 +498,40 @@ struct AnswerFileTests {
                 #expect(throws: CommandFault.self) { try consensusCOCO(entries, rule) }
             }
         }
+    }
+
+    @Test("records of two sites that share a name stay two images")
+    func sameNames() throws {
+        let size = try #require(ImageSize(width: 3, height: 2))
+        let items = try ["east/a", "north/a"].map { try #require(ItemID($0)) }
+        let rule = Self.rule(.masks, ["c"])
+        let entries = try items.map {
+            ConsensusEntry(item: $0, answer: try Self.mask(3, 2, 1, 2, 3), size: size)
+        }
+        let source = AnswerSource(file: "f", rule: rule)
+        let rows = try readAnswers(consensusCOCO(entries, rule), source)
+        let found = try resolve(
+            rows, among: items.map { (item: $0, size: size) }, source, reader: "annotator/a")
+        #expect(found.map(\.item) == items)
+    }
+
+    @Test("a measurement that no number of JSON holds is refused for that, out and in")
+    func longMeasurements() throws {
+        let rule = Self.rule(.measurement, [])
+        func tasks(_ value: Int64) throws -> [UInt8] {
+            let item = try #require(ItemID("north/a"))
+            return try consensusTasks(
+                [ConsensusEntry(item: item, answer: .measurement(value), size: nil)], rule)
+        }
+        let source = AnswerSource(file: "f", rule: rule)
+        for value in [1 << 53 - 1, 1 - 1 << 53] as [Int64] {
+            #expect(
+                try readAnswers(tasks(value), source).map(\.answer) == [.measurement(value)])
+        }
+        #expect(throws: CommandFault.self) { try tasks(1 << 53) }
+        let large = String(decoding: try tasks(1_000), as: UTF8.self)
+            .replacingOccurrences(of: "\"number\":1}", with: "\"number\":9007199254740992}")
+        #expect(refusal(large, .measurement).contains("beyond ±9007199254740.991"))
     }
 
     @Test("tables of boxes and masks have a row each")
@@ -502,6 +545,10 @@ struct AnswerFileTests {
         #expect(
             String(decoding: consensusTable([boxes], Self.rule(.boxes)), as: UTF8.self)
                 == "item,label,left,top,width,height\nnorth/a,2,0.5,0,2.5,1.25\n")
+        let none = ConsensusEntry(item: item, answer: try Self.boxes(3, 2), size: size)
+        #expect(
+            String(decoding: consensusTable([none, boxes], Self.rule(.boxes)), as: UTF8.self)
+                == "item,label,left,top,width,height\nnorth/a,,,,,\nnorth/a,2,0.5,0,2.5,1.25\n")
         let mask = ConsensusEntry(
             item: item, answer: try Self.mask(3, 2, 1, 2, 3), size: size)
         #expect(

@@ -163,6 +163,9 @@ struct LabelFileTests {
             fault { _ = try LabelConsensus(labels, rule: rule, gold: odd) }
                 .hasPrefix("t.csv, line 2: the label \"z\" is none of the classes x,y"))
         #expect(
+            fault { _ = try LabelConsensus(labels, rule: rule, truth: odd) }
+                .hasPrefix("t.csv, line 2: the label \"z\" is none of the classes x,y"))
+        #expect(
             fault { _ = try TruthTable(bytes: Array("item,truth\n1,z\n1,y\n".utf8), file: "t.csv") }
                 == "t.csv, line 3: 1 of line 2 stands here again")
     }

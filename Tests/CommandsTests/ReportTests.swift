@@ -101,15 +101,15 @@ struct ReportTests {
             """
             closedBy closedHeight dispute gold grade item outcome period posteriorPermille readers \
             readers.annotator readers.answer readers.arithmetic readers.fee readers.figure \
-            readers.grade readers.inConsensus readers.reference readers.senior \
-            readers.tokensPerRound readers.value readers.wave reason settledHeight spread value
+            readers.grade readers.inConsensus readers.reference readers.referenceValue \
+            readers.senior readers.tokensPerRound readers.value readers.wave reason settledHeight spread value
             """
         ),
         (
             .worklist, ["annotator/north-1"],
             """
             account items items.commitment items.height items.item items.role items.state \
-            items.until items.wave items.width next settledHeight
+            items.until items.wave items.width next rule settledHeight
             """
         ),
         (
@@ -136,7 +136,7 @@ struct ReportTests {
             """
             duplicates items items.approved items.disputed items.open items.tooFew records \
             records.duplicate records.grade records.item records.outcome records.patient \
-            records.registeredHeight records.site records.use settledHeight
+            records.registeredHeight records.site records.use settledHeight withheldSecrets
             """
         ),
         (

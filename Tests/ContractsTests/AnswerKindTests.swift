@@ -239,6 +239,28 @@ struct AnswerKindTests {
         #expect(pay.accuracyPermille == UInt32(pay.agreed / 32))
     }
 
+    @Test(
+        "a raw close after each item takes nobody's pay",
+        arguments: [AnswerKind.measurement, .boxes, .masks])
+    func earlyClose(kind: AnswerKind) throws {
+        var consortium = try founded(kind)
+        let near = try answers(kind).near
+        func close(by account: AccountID) throws -> Rejection? {
+            try consortium.outcome(.closePeriod(1), by: account)
+        }
+        try annotate(&consortium, [AnswerVectors.item(0): near])
+        #expect(consortium.openPeriod().approved == 1)
+        for account in [Self.readers[0], Self.site, Consortium.coordinator] {
+            #expect(try close(by: account) == .periodTooShort)
+        }
+        try annotate(&consortium, [AnswerVectors.item(1): near])
+        #expect(try close(by: Self.readers[0]) == .periodTooShort)
+        #expect(try close(by: Consortium.coordinator) == nil)
+        let total = consortium.value(
+            WirePayTotal.self, .payTotals, Array(Self.readers[0].text.utf8))
+        #expect(total?.carriedRows == 2)
+    }
+
     @Test("below 30 answers sums carry over to the next period")
     func carries() throws {
         var consortium = try founded(.measurement)

@@ -66,12 +66,10 @@ struct GoldTests {
         }
     }
 
-    @Test(
-        "gold that came after the item, of an open item, or read by its own reader is passed over")
+    @Test("gold that came after the item, or read by its own reader, is passed over")
     func passedOver() throws {
         var agreement = drawnAgreement()
         agreement.annotation.goldOrganisation = Consortium.north.text
-        agreement.annotation.periodItems = 2
         var consortium = try Consortium.drawn(agreement)
         let items = try (1...3).map { try itemID("east/\($0)") }
         try consortium.draw([items[0]], by: Self.east)
@@ -89,10 +87,121 @@ struct GoldTests {
             #expect(consortium.asked(item).allSatisfy { $0.name.hasPrefix("west") })
         }
         try consortium.answer(items[1], [3, 3, 3])
+        try consortium.answer(items[2], [3, 3, 3])
         try consortium.applied(
             [.revealGold(commitment, early.answers, salt: salt)], by: Consortium.north)
-        #expect(items.map { consortium.item($0)?.gold.isEmpty } == [true, false, true])
-        #expect(consortium.openPeriod().gold == 1)
+        #expect(items.map { consortium.item($0)?.gold.isEmpty } == [true, false, false])
+        #expect(consortium.openPeriod().gold == 2)
+    }
+
+    @Test("of truths that contradict each other none counts")
+    func contradiction() throws {
+        var consortium = try Consortium.drawn()
+        let (item, plain) = (try itemID("east/1"), try itemID("east/2"))
+        let truths = [2, 3, 4].map { consortium.gold([item: $0]) }
+        try consortium.applied(
+            truths.map { .commitGold($0.commitment) }, by: Consortium.coordinator)
+        try consortium.draw([item, plain], by: Self.east)
+        for item in [item, plain] { try consortium.answer(item, [3, 3, 3]) }
+        try consortium.applied(
+            [.revealGold(truths[1].commitment, truths[1].answers, salt: truths[1].salt)],
+            by: Consortium.coordinator)
+        #expect(consortium.item(item)?.gold.isEmpty == false)
+        for other in [truths[0], truths[2]] {
+            let outcome = try consortium.outcome(
+                .revealGold(other.commitment, other.answers, salt: other.salt),
+                by: Consortium.coordinator)
+            #expect(outcome == .goldMalformed)
+        }
+        let until = consortium.openPeriod().goldUntil
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator, at: until + 1)
+        #expect(consortium.item(item)?.gold.isEmpty == true)
+        #expect(consortium.value(WirePeriodState.self, .periods, [0, 0, 0, 1])?.gold == 0)
+        #expect(consortium.state.entries(in: .gold, prefix: [], limit: .max).isEmpty)
+        // It is paid as an item that nobody proposed.
+        for reader in consortium.asked(item) {
+            let pay = consortium.value(WirePayState.self, .pay, payKey(1, reader))
+            let both = consortium.asked(plain).contains(reader)
+            #expect(pay?.rows == (both ? 2 : 1) && pay?.referenceWeight == 0)
+        }
+    }
+
+    @Test("one commitment withheld takes all gold of its period with it")
+    func withheld() throws {
+        for isShown in [true, false] {
+            var consortium = try Consortium.drawn()
+            let items = try (1...2).map { try itemID("east/\($0)") }
+            let gold = items.map { consortium.gold([$0: 4]) }
+            try consortium.applied(
+                gold.map { .commitGold($0.commitment) }, by: Consortium.coordinator)
+            try consortium.draw(items, by: Self.east)
+            for item in items { try consortium.answer(item, [3, 3, 3]) }
+            for entry in isShown ? gold : [gold[0]] {
+                try consortium.applied(
+                    [.revealGold(entry.commitment, entry.answers, salt: entry.salt)],
+                    by: Consortium.coordinator)
+            }
+            let until = consortium.openPeriod().goldUntil
+            try consortium.applied([.closePeriod(1)], by: Consortium.coordinator, at: until + 1)
+            let counted = consortium.value(WirePeriodState.self, .periods, [0, 0, 0, 1])?.gold
+            #expect(counted == (isShown ? 2 : 0))
+            #expect(items.allSatisfy { consortium.item($0)?.gold.isEmpty == !isShown })
+        }
+    }
+
+    @Test("gold of an item that is still read is not shown, and counts in the next period")
+    func stillRead() throws {
+        var agreement = drawnAgreement()
+        agreement.annotation.periodItems = 1
+        agreement.annotation.secretWindow = 50
+        var consortium = try Consortium.drawn(agreement)
+        let items = try (1...3).map { try itemID("east/\($0)") }
+        let gold = [[items[0]], Array(items[1...2])].map { named in
+            consortium.gold(Dictionary(uniqueKeysWithValues: named.map { ($0, 4) }))
+        }
+        func show(_ place: Int, _ consortium: inout Consortium) throws -> Rejection? {
+            try consortium.outcome(
+                .revealGold(gold[place].commitment, gold[place].answers, salt: gold[place].salt),
+                by: Consortium.coordinator)
+        }
+        func unshown() -> Int {
+            consortium.state.entries(in: .gold, prefix: [], limit: .max).count
+        }
+        try consortium.applied(gold.map { .commitGold($0.commitment) }, by: Consortium.coordinator)
+        try consortium.registerDrawn(items, by: Self.east)
+        try consortium.applied(
+            items.prefix(2).map { .openSeed($0.text, consortium.secret(of: $0)) }, by: Self.east,
+            at: consortium.height.value + 2)
+        for item in items.prefix(2) { try consortium.answer(item, [3, 3, 3]) }
+        #expect(try show(0, &consortium) == nil)
+        #expect(try show(1, &consortium) == .goldNotOpen)
+        try consortium.applied(
+            [.openSeed(items[2].text, consortium.secret(of: items[2]))], by: Self.east)
+        #expect(consortium.height.value >= consortium.openPeriod().goldUntil)
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
+        // All or nothing: what was shown alone does not count, and the rest may still.
+        #expect(consortium.item(items[0])?.gold.isEmpty == true)
+        #expect(consortium.value(WirePeriodState.self, .periods, [0, 0, 0, 1])?.gold == 0)
+        #expect(unshown() == 1)
+        var forgetful = consortium
+        try consortium.answer(items[2], [3, 3, 3])
+        #expect(try show(1, &consortium) == nil)
+        #expect(items.map { consortium.item($0)?.gold.isEmpty } == [true, true, false])
+        try consortium.applied([.closePeriod(2)], by: Consortium.coordinator)
+        #expect(consortium.value(WirePeriodState.self, .periods, [0, 0, 0, 2])?.gold == 1)
+
+        // Kept for one more period alone, also where that carries items over again.
+        let more = try (4...5).map { try itemID("east/\($0)") }
+        try forgetful.registerDrawn(more, by: Self.east)
+        try forgetful.applied(
+            [.openSeed(more[0].text, forgetful.secret(of: more[0]))], by: Self.east,
+            at: forgetful.height.value + 2)
+        try forgetful.answer(more[0], [3, 3, 3])
+        try forgetful.applied(
+            [.closePeriod(2)], by: Consortium.coordinator,
+            at: forgetful.openPeriod().goldUntil + 1)
+        #expect(forgetful.openPeriod().items > 0)
+        #expect(forgetful.state.entries(in: .gold, prefix: [], limit: .max).isEmpty)
     }
 
     @Test("a period waits for its gold until a height, and no longer when another item opens")

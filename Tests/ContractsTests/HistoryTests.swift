@@ -136,7 +136,7 @@ struct DrawnHistory {
     }
 
     private mutating func closePeriod() throws {
-        try send([.closePeriod(consortium.openPeriod().number)], by: Consortium.north)
+        try send([.closePeriod(consortium.openPeriod().number)], by: Consortium.coordinator)
     }
 
     private mutating func settle() throws {

@@ -220,6 +220,69 @@ struct PanelTests {
         #expect(throws: ExecutionFault.unknownSigner(reader)) { try copy.execute([refused]) }
     }
 
+    @Test(
+        "who is revoked by its site between commit and reveal keeps the stake, by itself loses it")
+    func revokedAfterCommit() throws {
+        let item = try item()
+        for (isOwn, isLate) in [(false, false), (true, false), (false, true)] {
+            var consortium = try Self.founded.get()
+            try consortium.draw([item], by: Self.east)
+            let readers = consortium.asked(item)
+            for reader in readers {
+                try consortium.applied(
+                    [consortium.commit(item, 3, by: reader)], by: reader, at: 5)
+            }
+            // Reveals from 6 to 8.
+            for reader in readers.dropFirst() {
+                try consortium.applied(
+                    [consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
+            }
+            let reader = readers[0]
+            try consortium.applied(
+                [.revoke(reader.text)], by: isOwn ? reader : AccountID(.site, organisation(reader)),
+                at: isLate ? 9 : 8)
+            try consortium.applied([.closeItem(item.text)], by: Consortium.coordinator, at: 9)
+            let isSpared = !isOwn && !isLate
+            #expect(
+                consortium.held(ConsortiumAccount.stake(of: reader))
+                    == (isSpared ? 10_000_000 : 0))
+            #expect(
+                consortium.held(ConsortiumAccount.appeal(of: reader))
+                    == (isSpared ? 0 : 10_000_000))
+            #expect(consortium.audit().isEmpty)
+        }
+    }
+
+    @Test("who has left meanwhile is asked in no later wave, and not as a senior")
+    func leftBetweenWaves() throws {
+        let item = try item()
+        var consortium = try Self.founded.get()
+        try consortium.draw([item], by: Self.east)
+        try consortium.answer(item, [1, 3, 5])
+        var plain = consortium
+        try plain.answer(item, [1, 5])
+        let third = plain.asked(item)
+        try plain.answer(item, [1, 5])
+        let seniors = plain.asked(item)
+        #expect(third.count == 2 && seniors.count == 2)
+        for gone in [third[0], seniors[0]] {
+            var other = consortium
+            try other.applied(
+                [.revoke(gone.text)], by: AccountID(.site, organisation(gone)),
+                at: other.height.value)
+            try other.answer(item, [1, 5])
+            if gone == third[0] {
+                let asked = other.asked(item)
+                #expect(asked.count == 2 && asked.contains(third[1]) && !asked.contains(gone))
+                continue
+            }
+            #expect(other.asked(item) == third)
+            try other.answer(item, [1, 5])
+            let judges = other.asked(item)
+            #expect(judges.count == 2 && judges.contains(seniors[1]) && !judges.contains(gone))
+        }
+    }
+
     @Test("a reader with a new key goes on with it; the old one signs nothing any more")
     func newKey() throws {
         var consortium = try Self.founded.get()
@@ -256,7 +319,7 @@ struct PanelTests {
     @Test("another kind of answers is not decided on while items of the period are open")
     func kindInForce() throws {
         var consortium = try Self.founded.get()
-        let inForce = consortium.agreement
+        var inForce = consortium.agreement
         func outcome(of agreement: WireAgreement) throws -> Rejection? {
             var wire = WireDecision()
             wire.term = 2
@@ -286,6 +349,23 @@ struct PanelTests {
         try consortium.answer(item(), [3, 3, 3])
         #expect(try outcome(of: other) == nil)
         #expect(try outcome(of: fewer) == nil)
+
+        let names = ["1", "2", "3", "4", "5"]
+        func named(_ labels: [String]) -> WireAgreement {
+            var agreement = inForce
+            agreement.annotation.labels = labels
+            agreement.training.positiveAbove = 2
+            agreement.annotation.classes = UInt32(labels.isEmpty ? 5 : labels.count)
+            return agreement
+        }
+        inForce = named(names)
+        #expect(try outcome(of: named(names + ["6"])) == nil)
+        for labels in [["2", "1", "3", "4", "5"], ["0"] + names, Array(names.prefix(4)), []] {
+            #expect(try outcome(of: named(labels)) == .labelsMoved)
+        }
+        #expect(try outcome(of: other) == nil)
+        inForce = named([])
+        #expect(try outcome(of: named(names)) == nil)
     }
 
     @Test("the order of candidates and the hashes are those of the Python model")

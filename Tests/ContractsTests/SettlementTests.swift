@@ -44,7 +44,7 @@ struct SettlementTests {
         try consortium.register(
             answers.keys.sorted(), readers: Self.readers, by: Consortium.east)
         try consortium.annotate(answers)
-        try consortium.applied([.closePeriod(1)], by: Consortium.east)
+        try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
     }
 
     func sums(_ postings: [WirePosting], _ kind: String) -> UInt64 {

@@ -178,9 +178,17 @@ extension TransitionTests {
             try $0.register([itemID("east/2")], readers: readers, by: east)
             return try $0.outcome(.closePeriod(1), by: first)
         },
-        TransitionRow(nil, "every item has an outcome") {
+        TransitionRow(.periodTooShort, "fewer items than the agreement asks for, by a reader") {
             _ = try closed(&$0)
             return try $0.outcome(.closePeriod(1), by: first)
+        },
+        TransitionRow(.periodTooShort, "fewer items than the agreement asks for, by a site") {
+            _ = try closed(&$0)
+            return try $0.outcome(.closePeriod(1), by: east)
+        },
+        TransitionRow(nil, "every item has an outcome") {
+            _ = try closed(&$0)
+            return try $0.outcome(.closePeriod(1), by: Consortium.coordinator)
         },
     ]
 }

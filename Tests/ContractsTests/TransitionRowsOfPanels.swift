@@ -42,6 +42,20 @@ private func closed(_ consortium: inout Consortium) throws -> ItemID {
     return item
 }
 
+/// Five items are read alike and closed in one block, and their site disputes four of them.
+private func fourDisputes(_ consortium: inout Consortium) throws -> [ItemID] {
+    consortium = try TransitionTests.drawnFounded.get()
+    let items = try (1...5).map { try itemID("east/\($0)") }
+    try consortium.draw(items, by: east)
+    var answers: [ItemID: [AccountID: UInt32]] = [:]
+    for item in items {
+        for reader in consortium.asked(item) { answers[item, default: [:]][reader] = 3 }
+    }
+    try consortium.annotate(answers)
+    try consortium.applied(items.prefix(4).map { .dispute($0.text) }, by: east)
+    return items
+}
+
 /// Gold of grade 4 for `east/1` is committed at height 2, the item closed at height 7.
 private func golden(_ consortium: inout Consortium) throws -> ItemID {
     consortium = try TransitionTests.drawnFounded.get()
@@ -199,6 +213,15 @@ extension TransitionTests {
             let reader = $0.asked(item)[0]
             return try $0.outcome(.dispute(item.text), by: reader, at: 12)
         },
+        TransitionRow(.tooManyDisputes, "a fifth dispute of a site while four are under way") {
+            let items = try fourDisputes(&$0)
+            return try $0.outcome(.dispute(items[4].text), by: east)
+        },
+        TransitionRow(nil, "a fifth dispute when one of four is decided") {
+            let items = try fourDisputes(&$0)
+            try $0.answer(items[0], [3, 3])
+            return try $0.outcome(.dispute(items[4].text), by: east)
+        },
         TransitionRow(.noSeniors, "a dispute about an item of a listed panel") {
             let item = try itemID("east/1")
             let readers = Array(Consortium.readers(of: east).prefix(2))
@@ -256,6 +279,32 @@ extension TransitionTests {
             try early.applied([.commitGold(gold.commitment)], by: office)
             try early.draw([item], by: east)
             try early.answer(item, [3, 3, 3])
+            $0 = early
+            return try $0.outcome(
+                .revealGold(gold.commitment, gold.answers, salt: gold.salt), by: office)
+        },
+        TransitionRow(.goldMalformed, "another truth for an item that has its gold") {
+            let item = try itemID("east/1")
+            $0 = try TransitionTests.drawnFounded.get()
+            let (gold, other) = ($0.gold([item: 4]), $0.gold([item: 3]))
+            try $0.applied(
+                [gold, other].map { .commitGold($0.commitment) }, by: office)
+            try $0.draw([item], by: east)
+            try $0.answer(item, [3, 3, 3])
+            try $0.applied(
+                [.revealGold(gold.commitment, gold.answers, salt: gold.salt)], by: office)
+            return try $0.outcome(
+                .revealGold(other.commitment, other.answers, salt: other.salt), by: office)
+        },
+        TransitionRow(.goldNotOpen, "gold of an item that is open, in a period that can close") {
+            var agreement = drawnAgreement()
+            agreement.annotation.periodItems = 1
+            var early = try Consortium.drawn(agreement)
+            let items = try (1...2).map { try itemID("east/\($0)") }
+            let gold = early.gold([items[0]: 4, items[1]: 4])
+            try early.applied([.commitGold(gold.commitment)], by: office)
+            try early.draw(items, by: east)
+            try early.answer(items[0], [3, 3, 3])
             $0 = early
             return try $0.outcome(
                 .revealGold(gold.commitment, gold.answers, salt: gold.salt), by: office)

@@ -34,6 +34,7 @@ struct TransitionTests {
         .answersUnderWay: "it refuses a decision of the voters, not a transaction",
         .namesNoMember: "it refuses a decision of the voters, not a transaction",
         .supplyFixed: "it refuses a decision of the voters, not a transaction",
+        .labelsMoved: "it refuses a decision of the voters, not a transaction",
     ]
 
     static let rows =

@@ -64,7 +64,8 @@ extension EndToEnd {
                     .members.count >= 17
             }
             let gold = try deployment.file("gold.csv", "item,answer\nnorth/plain,5\n")
-            try await deployment.done(["gold", "commit", gold], in: Deployment.coordinator)
+            try await deployment.done(
+                ["gold", "commit", gold, "--anyway"], in: Deployment.coordinator)
             let patients = try deployment.file(
                 "patients.csv", "patient,purposes,reward\np,training,earn\n")
             try await deployment.done(["consent", "grant", patients], in: "north")

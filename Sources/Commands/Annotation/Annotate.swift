@@ -16,6 +16,8 @@ struct AnnotateReport: Codable {
     let waiting: Int
     /// Too late: the item's window passed without this reader.
     let missed: Int
+    /// Of those missed: committed, and not revealed in time.
+    let unrevealed: Int
     let rejected: [WriteReport.RejectedRow]
 
     var text: String {
@@ -23,6 +25,11 @@ struct AnnotateReport: Codable {
             "\(answers) answers: \(committed) committed and \(revealed) revealed now, \(done) done, "
                 + "\(waiting) waiting for other readers, \(missed) missed"
         ]
+        if unrevealed > 0 {
+            lines.append(
+                "\(unrevealed) of those missed were committed and not revealed in time: that "
+                    + "costs the stake")
+        }
         for row in rejected.prefix(10) { lines.append("  \(row.row): \(row.reason)") }
         if rejected.count > 10 { lines.append("  … and \(rejected.count - 10) more") }
         if waiting > 0 {
@@ -78,14 +85,13 @@ extension Tally {
             guard account.role == .annotator else {
                 throw CommandFault("\(home.path) is the home of \(account), not of an annotator")
             }
-            let rule = try home.genesisDocument().agreement.annotation
             let bytes = try readFile(file)
             let isTable = !isJSON(bytes)
-            let source = AnswerSource(
-                file: file, rule: rule, annotator: annotator ?? (isTable ? account.name : nil),
-                control: control)
-            let rows = try readAnswers(bytes, source)
             let report = try await SiteLink.connected(from: home) { link in
+                let source = AnswerSource(
+                    file: file, rule: try await link.annotationRule(),
+                    annotator: annotator ?? (isTable ? account.name : nil), control: control)
+                let rows = try readAnswers(bytes, source)
                 var session = AnnotationSession(link: link, source: source, rows: rows)
                 return try await session.run(waits: !noWait)
             }

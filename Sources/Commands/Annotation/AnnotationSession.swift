@@ -75,6 +75,7 @@ struct AnnotationSession {
         try await commit(rows.filter { state($0, states) == .commit })
         while true {
             states = try await link.worklist()
+            refuseForeign(states)
             let open = rows.filter {
                 state($0, states) == .reveal && !refused.contains($0.item)
             }
@@ -97,6 +98,9 @@ struct AnnotationSession {
             account: link.keys.account.text, answers: rows.count, committed: committed,
             revealed: revealed, done: all.count { $0 == .done || $0 == .closed },
             waiting: all.count { $0.isOwed }, missed: all.count { $0 == .missed },
+            unrevealed: rows.count {
+                state($0, states) == .missed && states[$0.item.text]?.commitment != nil
+            },
             rejected: rejected)
     }
 
@@ -184,6 +188,20 @@ struct AnnotationSession {
                 rejection?.description ?? "for a reason that this program does not know")
         }
         return outcomes.applied
+    }
+
+    /// Refuses answers of which the chain has another: a second run of the command was faster.
+    private mutating func refuseForeign(_ states: [String: WorklistItem]) {
+        for row in rows where !refused.contains(row.item) {
+            let entry = states[row.item.text]
+            guard entry?.state == .wait || entry?.state == .reveal, entry?.commitment != nil,
+                opening(row, states) == nil
+            else { continue }
+            refuse(
+                row,
+                "it was committed meanwhile with another answer than this; reveal it with the file "
+                    + "that was committed")
+        }
     }
 
     private mutating func refuse(_ row: AnnotatedItem, _ reason: String) {

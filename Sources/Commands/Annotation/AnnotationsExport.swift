@@ -16,7 +16,7 @@ extension AnnotationsCommand {
             abstract: "Write the consensus of all approved items for other programs.",
             discussion: """
                 As CSV (item,answer; a row for each box or mask), COCO (boxes and masks) or Label \
-                Studio tasks. Images are called by their records' names.
+                Studio tasks. In COCO files images are called by their items' names.
 
                 Example: tally annotations export --as coco --out consensus.json --home north
                 """)
@@ -35,7 +35,7 @@ extension AnnotationsCommand {
                         + "coordinator")
             }
             let reporter = try reporter(home)
-            let rule = reporter.store.genesis.agreement.annotation
+            let rule = try reporter.store.terms().newest.agreement.annotation
             let entries = try reporter.consensus()
             guard !entries.isEmpty else {
                 throw CommandFault(

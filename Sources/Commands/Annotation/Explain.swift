@@ -36,7 +36,7 @@ private func explainText(_ report: ExplainReport) -> String {
             reader.annotator, reader.senior ? "senior" : "wave \(reader.wave)",
             reader.value ?? reader.answer,
             reader.inConsensus.map { $0 ? "yes" : "no" } ?? "-",
-            reader.reference.map { "\($0)" } ?? "-", reader.figure.map { "\($0)" } ?? "-",
+            reader.referenceValue ?? "-", reader.figure.map { "\($0)" } ?? "-",
             reader.tokensPerRound ?? "-")
     }
     var head = [("item", report.item), ("outcome", report.outcome), ("because", report.reason)]

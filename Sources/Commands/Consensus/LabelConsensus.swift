@@ -129,12 +129,13 @@ extension LabelConsensus.Accuracy {
         _ items: [LabelConsensus.Item], against truth: TruthTable, in table: LabelTable
     ) throws {
         var (right, judged) = (0, 0)
-        for (name, row) in truth.labels {
+        for name in truth.itemsByLine {
             guard let number = table.number(ofItem: name) else { continue }
+            let known = try knownClass(of: name, truth, in: table)
             let item = items[Int(number)]
             guard item.outcome != .gold else { continue }
             judged += 1
-            if table.classes[item.label] == row.label { right += 1 }
+            if item.label == known { right += 1 }
         }
         guard judged > 0 else {
             throw InputFault(
@@ -152,17 +153,24 @@ private func goldClasses(_ gold: TruthTable, in table: LabelTable) throws -> [In
         guard let number = table.number(ofItem: item) else {
             throw gold.fault(item, "\(item) has no label in \(table.file)")
         }
-        let label = gold.labels[item]?.label ?? ""
-        guard let known = table.classes.firstIndex(of: label) else {
-            throw gold.fault(
-                item,
-                "the label \"\(label)\" is none of the classes "
-                    + table.classes.prefix(20).joined(separator: ",")
-                    + "; name them all with --classes")
-        }
-        classes[number] = known
+        classes[number] = try knownClass(of: item, gold, in: table)
     }
     return classes
+}
+
+/// The number of a known label; one that is no class of the table is a slip, never a wrong answer.
+private func knownClass(
+    of item: String, _ known: TruthTable, in table: LabelTable
+) throws -> Int {
+    let label = known.labels[item]?.label ?? ""
+    guard let number = table.classes.firstIndex(of: label) else {
+        throw known.fault(
+            item,
+            "the label \"\(label)\" is none of the classes "
+                + table.classes.prefix(20).joined(separator: ",")
+                + "; name them all with --classes")
+    }
+    return number
 }
 
 private func hash(of score: GridScore, items: [String]) -> String {

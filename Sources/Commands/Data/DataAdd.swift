@@ -32,7 +32,7 @@ extension Tally.DataCommand {
             let home = try homeOptions.open()
             try home.requireSite(for: "registering records")
             let reporter = try reporter(home)
-            let agreement = reporter.store.genesis.agreement
+            let agreement = try reporter.store.terms().newest.agreement
             let features = agreement.training.features
             let isImage = agreement.annotation.kind.isImage
             let site = try home.member().account

@@ -29,6 +29,9 @@ extension Tally.DataCommand {
                 return table.text + "\n\nall sites: \(items.approved) approved, \(items.disputed) "
                     + "disputed, \(items.tooFew) too few, \(items.open) open; "
                     + "\(report.duplicates) duplicates"
+                    + report.withheldSecrets.map {
+                        "\n\($0.site) withheld the secret of \($0.items) items: no panel was drawn"
+                    }.joined()
             }
         }
     }

@@ -57,8 +57,10 @@ func readCOCO(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
     guard source.rule.kind.isImage else {
         throw InputFault(
             file: source.file, line: nil,
-            reason: "is a COCO file, which holds boxes and masks; this study asks for "
-                + "\(source.rule.kind.rawValue) answers")
+            reason:
+                "is one JSON object, as a COCO file, which holds boxes and masks; this study asks "
+                + "for \(source.rule.kind.rawValue) answers: hand in a table item,answer or a Label "
+                + "Studio export, which is a list")
     }
     let coco = try readJSON(COCOFile.self, bytes, file: source.file)
     var reader = try COCOReader(coco, source)
@@ -235,11 +237,13 @@ extension AnswerSource {
         if let negative = counts.first(where: { $0 < 0 }) {
             throw fault(place, "a run of \(negative) pixels")
         }
-        let sum = counts.reduce(Int64(0)) { $0.addingReportingOverflow($1).partialValue }
         let runs = counts.compactMap { UInt32(exactly: $0) }
-        guard sum == Int64(size.pixels), runs.count == counts.count else {
+        let sum = runs.reduce(UInt64(0)) { $0 + UInt64($1) }
+        guard runs.count == counts.count, sum == UInt64(size.pixels) else {
             throw fault(
-                place, "its runs hold \(sum) pixels, the image \(size.pixels)")
+                place,
+                "its runs hold \(runs.count == counts.count ? "\(sum)" : "more than 2^32") pixels, "
+                    + "the image \(size.pixels)")
         }
         guard let mask = RunMask(size: size, joining: runs) else {
             throw fault(place, "has more than \(RunMask.mostRuns) runs")

@@ -3,7 +3,8 @@ import Ledger
 package import Node
 package import Wire
 
-/// The consensus as a table: `item,answer`; of boxes a row each, of masks their run lengths.
+/// The consensus as a table: `item,answer`; of boxes a row each, with nothing beside the item where
+/// there is none, of masks their run lengths.
 package func consensusTable(_ entries: [ConsensusEntry], _ rule: WireAnnotationRule) -> [UInt8] {
     var text = ""
     switch rule.kind {
@@ -15,6 +16,7 @@ package func consensusTable(_ entries: [ConsensusEntry], _ rule: WireAnnotationR
         switch entry.answer {
         case .grade, .measurement: text += "\(entry.item),\(answerText(entry.answer, rule))\n"
         case .boxes(let set):
+            if set.boxes.isEmpty { text += "\(entry.item),,,,,\n" }
             for box in set.boxes {
                 let sides = [box.left, box.top, box.right - box.left, box.bottom - box.top]
                 text +=
@@ -107,7 +109,7 @@ package func consensusCOCO(
             info: COCOExport.Info(description: "consensus"),
             images: entries.enumerated().map { place, entry in
                 COCOExport.Image(
-                    id: place + 1, file_name: recordName(entry.item), width: entry.size?.width ?? 0,
+                    id: place + 1, file_name: entry.item.text, width: entry.size?.width ?? 0,
                     height: entry.size?.height ?? 0)
             },
             categories: labels.enumerated().map {
@@ -157,10 +159,20 @@ private struct StudioExport: Encodable {
 }
 
 /// The consensus as Label Studio tasks, one annotation each.
+///
+/// - Throws: ``CommandFault`` for a measurement that a number of JSON does not hold exactly.
 package func consensusTasks(
     _ entries: [ConsensusEntry], _ rule: WireAnnotationRule
 ) throws -> [UInt8] {
-    try reportJSON(
+    for entry in entries {
+        guard case .measurement(let value) = entry.answer, value.magnitude >= 1 << 53 else {
+            continue
+        }
+        throw CommandFault(
+            "\(entry.item) measures \(answerText(entry.answer, rule)), which Label Studio's numbers "
+                + "do not hold exactly; write --as csv")
+    }
+    return try reportJSON(
         entries.enumerated().map { place, entry in
             StudioExport(
                 id: place + 1,

@@ -142,9 +142,17 @@ private struct StudioReader {
             return try results(annotation, "rating").isEmpty
                 ? choice(annotation) : rating(annotation)
         case .measurement:
-            guard let number = try single(annotation, "number").value?.number,
-                let value = thousandths(exactly: number)
-            else { throw fault("its number is missing or has more than three decimals") }
+            guard let number = try single(annotation, "number").value?.number else {
+                throw fault("its number is missing")
+            }
+            guard abs(number * 1000) < 0x1p53 else {
+                throw fault(
+                    "its number is beyond ±9007199254740.991, from where on Label Studio's numbers "
+                        + "are not exact; hand in a table item,answer")
+            }
+            guard let value = thousandths(exactly: number) else {
+                throw fault("its number has more than three decimals")
+            }
             return .measurement(value)
         case .boxes: return try boxes(annotation)
         case .masks: return try masks(annotation)

@@ -1,10 +1,10 @@
 import ArgumentParser
-import Contracts
-import Cryptography
-import Ledger
+package import Contracts
+package import Cryptography
+package import Ledger
 import Node
 import Storage
-import Wire
+package import Wire
 
 extension Tally {
     struct Gold: AsyncParsableCommand {
@@ -22,15 +22,24 @@ extension Tally.Gold {
                 In the home of the organisation that the agreement names. ANSWERS is a table \
                 item,answer, or another file that `tally annotate` reads. The chain learns one hash; \
                 the salt comes from the node's key and the file, so keep the file until \
-                `tally gold reveal`.
+                `tally gold reveal`. All gold of a period counts or none: best commit to it in one \
+                file, after the close of the period before. A file of fewer than ten items, or of one \
+                class only, is refused: readers' agreement beyond chance has no room on it, so that \
+                nobody would weigh in anybody's pay.
 
                 Example: tally gold commit truth.csv --home office
                 """)
 
+        @Flag(help: "Commit to few items, or to one class only, all the same.")
+        var anyway = false
         @OptionGroup var gold: GoldOptions
 
         func run() async throws {
-            let (home, gold, output) = (try gold.home(), try gold.read(), gold)
+            let (home, file, output) = (try gold.home(), try gold.read(), gold)
+            if !anyway, let doubt = goldDoubt(file.truths, kind: file.kind) {
+                throw InputFault(file: gold.answers, line: nil, reason: doubt)
+            }
+            let gold = file.openings[0]
             var transaction = WireTransaction()
             transaction.goldCommit.commitment = data(gold.commitment)
             try output.finish(try await output.send(transaction, from: home))
@@ -41,8 +50,9 @@ extension Tally.Gold {
         static let configuration = CommandConfiguration(
             abstract: "Show the true answers once the period can close, before it does.",
             discussion: """
-                With the same file as `tally gold commit`. Items that were registered before the \
-                commitment, or read by this organisation, are passed over.
+                With the same file as `tally gold commit`, when all its items have their outcome. \
+                Items that were registered before the commitment, or read by this organisation, are \
+                passed over. One commitment that is never shown takes all gold of the period with it.
 
                 Example: tally gold reveal truth.csv --home office
                 """)
@@ -50,22 +60,74 @@ extension Tally.Gold {
         @OptionGroup var gold: GoldOptions
 
         func run() async throws {
-            let (home, gold, output) = (try gold.home(), try gold.read(), gold)
+            let (home, file, output) = (try gold.home(), try gold.read(), gold)
+            let reporter = try reporter(home)
+            // Keys may have changed since the commitment; what no key opens the chain refuses.
+            let gold =
+                try file.openings.first { try reporter.awaitsGold($0.commitment) }
+                ?? file.openings[0]
             var transaction = WireTransaction()
             transaction.goldReveal.commitment = data(gold.commitment)
-            transaction.goldReveal.answers = gold.answers
+            transaction.goldReveal.answers = file.answers
             transaction.goldReveal.salt = data(gold.salt)
             try output.finish(try await output.send(transaction, from: home))
         }
     }
 }
 
-/// A commitment to gold, and what opens it.
+/// True answers, and each way in which the home's keys can have committed to them.
 struct GoldFile {
-    let commitment: [UInt8]
+    let kind: AnswerKind
+    let truths: [Answer]
     let answers: [WireGoldAnswer]
-    let salt: [UInt8]
+    /// Under the present key first.
+    let openings: [GoldOpening]
 }
+
+/// A commitment to gold under one key, and the salt that opens it.
+package struct GoldOpening: Hashable, Sendable {
+    package let commitment: [UInt8]
+    package let salt: [UInt8]
+}
+
+/// The openings of true answers under each of a home's keys.
+package func goldOpenings(
+    of answers: [WireGoldAnswer], network: NetworkID, organisation: AccountID, keys: [SigningKey]
+) -> [GoldOpening] {
+    func commitment(_ salt: [UInt8]) -> Digest {
+        goldCommitment(
+            network: network, organisation: organisation, answers: answers, salt: salt)
+    }
+    let content = commitment([])
+    return keys.map { key in
+        let salt = hmacSHA256(
+            key: key.derivedSecret(label: "tally/gold-salt/v1"), content.bytes
+        ).bytes
+        return GoldOpening(commitment: commitment(salt).bytes, salt: salt)
+    }
+}
+
+/// Why true answers would take everybody's weight in the pay reference, if they would.
+///
+/// A reader weighs by its agreement with gold beyond chance. On one class alone chance is already
+/// perfect, on a handful of items one slip more or less decides: all weigh 0, and nobody is paid.
+package func goldDoubt(_ truths: [Answer], kind: AnswerKind) -> String? {
+    let advice = "; commit to more, or say --anyway"
+    guard truths.count >= leastGold else {
+        return
+            "has \(truths.count) true answers; on fewer than \(leastGold) the readers' agreement "
+            + "beyond chance is chance itself, and all of them may weigh 0 in everybody's pay"
+            + advice
+    }
+    guard !kind.isGrade || Set(truths).count > 1 else {
+        return "has one class only, on which no agreement is beyond chance: every reader would "
+            + "weigh 0 in everybody's pay" + advice
+    }
+    return nil
+}
+
+/// How many true answers a commitment has at least, unless its owner insists.
+private let leastGold = 10
 
 struct GoldOptions: ParsableArguments {
     @Argument(
@@ -113,14 +175,9 @@ struct GoldOptions: ParsableArguments {
             entry.answer = data(answer)
             return entry
         }
-        let content = goldCommitment(
-            network: network, organisation: keys.account, answers: entries, salt: [])
-        let salt = hmacSHA256(
-            key: keys.signing.derivedSecret(label: "tally/gold-salt/v1"), content.bytes
-        ).bytes
         return GoldFile(
-            commitment: goldCommitment(
-                network: network, organisation: keys.account, answers: entries, salt: salt
-            ).bytes, answers: entries, salt: salt)
+            kind: source.rule.kind, truths: rows.compactMap(\.answer), answers: entries,
+            openings: goldOpenings(
+                of: entries, network: network, organisation: keys.account, keys: keys.all))
     }
 }

@@ -124,6 +124,16 @@ struct SiteLink {
         }
     }
 
+    /// The rule of annotation in force, which a reader's home cannot know by itself.
+    func annotationRule() async throws -> WireAnnotationRule {
+        let page = try Node.report(
+            WorklistReport.self, json: try await report(.worklist, [keys.account.text, ""]))
+        guard let rule = page.annotationRule() else {
+            throw CommandFault("the site sent no rule of annotation that this program reads")
+        }
+        return rule
+    }
+
     /// The whole worklist of this member, item by item.
     ///
     /// Whoever annotates waits long for others anyway, so it bears a restart of the site.

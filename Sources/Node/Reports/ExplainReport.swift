@@ -16,6 +16,8 @@ package struct ReaderReport: Codable, Sendable {
     @OrNull package var inConsensus: Bool?
     /// What the other readers said, of grades and classes.
     @OrNull package var reference: UInt32?
+    /// The same in words.
+    @OrNull package var referenceValue: String? = nil
     /// Micro-points beyond chance, rounded down, before the fee.
     @OrNull package var figure: Int64?
     /// Micro-points that every row must reach.
@@ -111,8 +113,9 @@ extension Reporter {
                 outcome: outcomeName(state.hasReversal ? .approved : state.outcome),
                 reason: view.reason(state), grade: isApproved ? state.labelGrade : nil,
                 value: state.label(kind: rule.kind).map { answerText($0, rule) },
-                spread: isClosed ? state.spread : nil,
-                posteriorPermille: isApproved && rule.kind.isGrade ? state.posteriorPermille : nil,
+                spread: isClosed && !state.hasReversal ? state.spread : nil,
+                posteriorPermille: isApproved && rule.kind.isGrade && !state.hasReversal
+                    ? state.posteriorPermille : nil,
                 period: state.period, closedHeight: isClosed ? state.closedHeight : nil,
                 closedBy: isClosed ? closedBy?.description : nil,
                 readers: try state.everyReader.map { try view.reader($0, item, state) },
@@ -137,6 +140,7 @@ extension ReportView {
                 ? "two seniors agree, after \(grades.count) answers of readers did not suffice"
                 : "neither \(grades.count) answers of readers nor two seniors came to a label"
         }
+        if state.isSecretWithheld { return "the site withheld its secret: nobody was asked" }
         switch state.outcome {
         case .open where state.awaitsSeed:
             return
@@ -186,8 +190,7 @@ extension ReportView {
                 annotator: text, answer: answer == nil ? "none" : "committed", grade: nil,
                 value: nil, inConsensus: nil, reference: nil, figure: nil, fee: nil,
                 tokensPerRound: nil,
-                arithmetic: answer == nil
-                    ? "has not answered" : silence(item))
+                arithmetic: answer.map { silence($0, item) } ?? "has not answered")
         }
         let given = answer.revealed(kind: rule.kind, size: item.size)
         let value = given.map { answerText($0, rule) }
@@ -215,10 +218,17 @@ extension ReportView {
         return report
     }
 
-    private func silence(_ item: WireItemState) -> String {
-        item.isUnderWay
-            ? "has committed and not yet revealed"
-            : "committed and never revealed: the stake left was taken"
+    /// A commitment without a reveal: as long as its own wave is asked there is time.
+    private mutating func silence(_ answer: WireAnswerState, _ item: WireItemState) -> String {
+        guard !item.isUnderWay || answer.wave < item.wave else {
+            return "has committed and not yet revealed"
+        }
+        let member = AccountID(answer.annotator).flatMap { state.member($0) }
+        guard let member, member.endedHeight > 0, !member.endedByItself else {
+            return "committed and never revealed: the stake left was taken"
+        }
+        return "committed and never revealed; its keys were ended by another at height "
+            + "\(member.endedHeight), and if that was before the reveals were over, the stake stays"
     }
 
     /// Sets the figure of a grade or class of an approved item, from the period in which its row
@@ -233,6 +243,7 @@ extension ReportView {
         if case .grade(let grade) = truth { reference = Int(grade) - 1 }
         let multiplicity = truth == nil ? UInt64(1) : goldMultiplicity
         report.reference = reference.map { UInt32($0) + 1 }
+        report.referenceValue = report.reference.map { answerText(.grade($0), rule) }
         guard let reference, scale.contains(reference) else {
             report.arithmetic =
                 item.firstAnswers.count < 2

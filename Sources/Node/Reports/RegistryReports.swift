@@ -91,13 +91,15 @@ package struct DataReport: Codable, Sendable {
     package let records: [RecordEntry]
     package let items: ItemCounts
     package let duplicates: Int
+    /// Items whose site withheld its secret, so that no panel was drawn.
+    package let withheldSecrets: [WithheldSecrets]
     package let settledHeight: UInt64
 
     /// The same with some records alone; the counts stay those of all.
     package func limited(to belongs: (RecordEntry) -> Bool) -> Self {
         Self(
             records: records.filter(belongs), items: items, duplicates: duplicates,
-            settledHeight: settledHeight)
+            withheldSecrets: withheldSecrets, settledHeight: settledHeight)
     }
 }
 
@@ -167,7 +169,8 @@ extension Reporter {
             }
             return DataReport(
                 records: entries, items: view.itemCounts(),
-                duplicates: entries.count { $0.duplicate }, settledHeight: view.height)
+                duplicates: entries.count { $0.duplicate },
+                withheldSecrets: withheldSecrets(items), settledHeight: view.height)
         }
     }
 }
@@ -181,6 +184,25 @@ extension Reporter {
                     (String(decoding: key, as: UTF8.self), hexString(record.contentTag))
                 }, uniquingKeysWith: { first, _ in first })
         }
+    }
+}
+
+/// How often a site withheld the secret of an item's panel.
+///
+/// Once is an outage; a site that does it often may be choosing its readers.
+package struct WithheldSecrets: Codable, Sendable {
+    package let site: String
+    package let items: Int
+}
+
+private func withheldSecrets(_ items: [[UInt8]: WireItemState]) -> [WithheldSecrets] {
+    var counts: [String: Int] = [:]
+    for (key, item) in items where item.isSecretWithheld {
+        guard let item = ItemID(String(decoding: key, as: UTF8.self)) else { continue }
+        counts[item.site, default: 0] += 1
+    }
+    return counts.sorted { $0.key < $1.key }.map {
+        WithheldSecrets(site: "site/\($0.key)", items: $0.value)
     }
 }
 

@@ -1,7 +1,7 @@
 import Contracts
 import Cryptography
 package import Ledger
-import Wire
+package import Wire
 
 /// One item of a reader, and what is to be done about it.
 package struct WorklistItem: Codable, Sendable {
@@ -45,11 +45,19 @@ package struct WorklistReport: Codable, Sendable {
     package let items: [WorklistItem]
     /// Ask again for what comes after this item; null at the end.
     @OrNull package var next: String?
+    /// The agreement's `AnnotationRule` in force, its bytes in hex: a reader's home has no ledger,
+    /// and what a file's classes mean may have been voted on since the founding.
+    package let rule: String
     package let settledHeight: UInt64
 
     /// The same with other items, as one whole list.
     package func listing(_ items: [WorklistItem]) -> Self {
-        Self(account: account, items: items, next: nil, settledHeight: settledHeight)
+        Self(account: account, items: items, next: nil, rule: rule, settledHeight: settledHeight)
+    }
+
+    /// - Returns: nil when the bytes are no rule.
+    package func annotationRule() -> WireAnnotationRule? {
+        bytes(fromHex: rule).flatMap { try? WireAnnotationRule(strictly: $0) }
     }
 }
 
@@ -82,7 +90,8 @@ extension Reporter {
                 items.append(worklistItem(name, state, of: account, at: view.height))
             }
             return WorklistReport(
-                account: account.text, items: items, next: next, settledHeight: view.height)
+                account: account.text, items: items, next: next,
+                rule: hexString(view.agreement.annotation.encoded()), settledHeight: view.height)
         }
     }
 }

@@ -34,6 +34,7 @@ struct TransitionTests {
         .answersUnderWay: "it refuses a decision of the voters, not a transaction",
         .namesNoMember: "it refuses a decision of the voters, not a transaction",
         .supplyFixed: "it refuses a decision of the voters, not a transaction",
+        .amountOverflow: "all tokens stay below 2^62, and no history has so many incomes",
     ]
 
     static let rows =

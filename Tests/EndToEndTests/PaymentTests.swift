@@ -68,7 +68,7 @@ extension EndToEnd {
             try await withDeployment(.registered) { deployment in
                 try await deployment.startAll()
                 func enrol(_ name: String, _ role: String) async throws -> [String] {
-                    let home = "mine-\(role)"
+                    let home = "mine-\(name)"
                     try await deployment.done(
                         ["key", "new", "--name", name, "--role", role], in: home)
                     return ["member", "add", "\(deployment.home(home))/\(name).member"]

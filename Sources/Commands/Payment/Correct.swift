@@ -12,7 +12,8 @@ extension Tally {
             discussion: """
                 Nothing is ever edited: once a quorum of voters has given the same word, a new \
                 posting returns the amount, and names what it corrects. What a pool paid returns \
-                to the reserve. The posting is looked up in this node's own ledger first.
+                to the reserve; an income leaves by the reserve, and a payout returns to its owner. \
+                The posting is looked up in this node's own ledger first.
 
                 Example: tally correct 5f…c2/0 --posting 3 --reason "counted twice" --home north
                 """)

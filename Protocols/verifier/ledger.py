@@ -169,6 +169,8 @@ class Genesis:
         require(len(offices) == 1, "not one coordinator founds the network")
         require(any(role(account) == "site" for account in accounts), "no site founds the network")
         self.time, self.rules, self.rewards = message.time_ms, message.agreement.chain, message.agreement.rewards
+        named = [one.account for one in self.rewards.developers] + [self.rewards.treasurer]
+        require(all(one in accounts for one in named if one), "the agreement names an account that is no founding member")
         voters = [one for one in self.members if role(one.account) in VOTING]
         n = len(voters)
         quorum = 2 * n // 3 + 1 if n > 3 else n // 2 + 1 if self.rules.majority_quorum else n

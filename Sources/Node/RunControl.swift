@@ -12,6 +12,8 @@ extension NodeCore {
     ///   - rounds: 0: as the agreement says.
     ///   - model: of an earlier round, whose contributors get a share of what the new run earns;
     ///     empty: the agreement's initial model.
+    /// - Returns: the transactions for the coordinator to sign.
+    /// - Throws: ``HomeError`` with what to do first, or an error of the state or the blobs.
     func runStart(rounds: UInt32, from model: [UInt8] = []) throws -> [WireTransaction] {
         guard account == terms.newest.coordinator else {
             throw HomeError.foreign("runs are started at the coordinator's home")

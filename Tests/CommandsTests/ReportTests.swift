@@ -46,7 +46,8 @@ struct ReportTests {
             """
             acceptedEnvelopes account certifiedHeight coordinator items items.approved \
             items.disputed items.open items.tooFew left members members.annotator \
-            members.coordinator members.developer members.site network openPeriod orderedHeight partial \
+            members.coordinator members.developer members.site members.treasurer network \
+            openPeriod orderedHeight partial \
             quorum run run.closed run.planned run.run run.state \
             running settledHash settledHeight study term time transactions voters
             """

@@ -10,8 +10,8 @@ struct GenesisStateTests {
         let consortium = try Consortium(enrolling: false)
         let state = consortium.state
         #expect(Set(state.entries.map(\.key.table)) == [.members, .keys, .balances, .supply])
-        #expect(state.entries(in: .members, prefix: [], limit: .max).count == 4)
-        #expect(state.entries(in: .keys, prefix: [], limit: .max).count == 12)
+        #expect(state.entries(in: .members, prefix: [], limit: .max).count == 6)
+        #expect(state.entries(in: .keys, prefix: [], limit: .max).count == 16)
         #expect(
             consortium.balance(ConsortiumAccount.reserve)
                 == consortium.agreement.rewards.supplyMicrotokens)

@@ -35,6 +35,7 @@ struct TransitionTests {
         .namesNoMember: "it refuses a decision of the voters, not a transaction",
         .supplyFixed: "it refuses a decision of the voters, not a transaction",
         .labelsMoved: "it refuses a decision of the voters, not a transaction",
+        .amountOverflow: "all tokens stay below 2^62, and no history has so many incomes",
     ]
 
     static let rows =

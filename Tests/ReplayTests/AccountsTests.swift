@@ -56,8 +56,11 @@ struct AccountsTests {
             accounts += 1
         }
         #expect(accounts > 20)
+        // The study has an income and a payout of which a quorum took a part back.
+        let stored = view.value(WireSupplyState.self, .supply, [])
+        let supply = try #require(stored)
+        #expect(supply.revenue == 4_000_000 && supply.redeemed == 1_000)
     }
-
     @Test("an effect that is changed, or left out, is found by its root")
     func forgeries() async throws {
         let home = try StudiedHome()

@@ -105,11 +105,15 @@ package struct StoredChain {
     }
 
     /// The coordinator accepts an envelope durably, with a receipt; its own need none.
+    ///
+    /// Gives the envelope's id; the coordinator signs its own with the next block.
+    @discardableResult
     package mutating func submit(
         _ transactions: [WireTransaction], by account: AccountID
-    ) throws {
+    ) throws -> Digest? {
         guard account != Consortium.coordinator else {
-            return coordinator.contribute(transactions)
+            coordinator.contribute(transactions)
+            return nil
         }
         let envelope = try envelope(transactions, by: account)
         try coordinator.admit(envelope, above: &voters[0].replica)
@@ -119,6 +123,7 @@ package struct StoredChain {
             key: signingKey(of: Consortium.coordinator))
         try voters[0].store.accept(envelope, receipt: receipt.wire.encoded())
         coordinator.keep(envelope)
+        return envelope.id
     }
 
     /// Time goes by; a block that is due is proposed and voted for by all.

@@ -34,6 +34,7 @@ extension StoredChain {
         try settle()
         try startRun(records)
         for round in 1...2 { try train(UInt32(round), records) }
+        try moveMoney()
         let last = records[records.count - 1]
         try submit([.withdraw(last.patient, [.evaluation])], by: last.site)
         try openTerm()
@@ -49,6 +50,41 @@ extension StoredChain {
         // A rejected transaction has an effect, too.
         try submit([.closeItem("north/none")], by: Consortium.north)
         try settle()
+    }
+
+    /// An income and a payout, and a part of either taken back by the word of all sites.
+    private mutating func moveMoney() throws {
+        let model = [UInt8](try run().model)
+        let sale = try submit(
+            [.revenue(of: model, 7_000_000, reference: "sale-1")], by: Consortium.treasurer
+        ).orThrow("the income")
+        let request = try submit([.redeem(5_000)], by: Consortium.developer).orThrow("the request")
+        try settle()
+        try submit([.accept(request.bytes)], by: Consortium.treasurer)
+        let payout = try submit(
+            [.payOut(request.bytes, reference: "bank-1")], by: Consortium.treasurer
+        ).orThrow("the payout")
+        try settle()
+        try takeBack(
+            sale, from: ConsortiumAccount.payers, to: AccountID(kind: "revenue", name: "sale-1"),
+            7_000_000, returned: 3_000_000)
+        try takeBack(
+            payout, from: ConsortiumAccount.redemption(of: Consortium.developer),
+            to: ConsortiumAccount.payees, 5_000, returned: 4_000)
+        try settle()
+    }
+
+    private mutating func takeBack(
+        _ envelope: Digest, from debit: AccountID, to credit: AccountID, _ amount: UInt64,
+        returned: UInt64
+    ) throws {
+        var posting = WirePosting()
+        posting.debit = debit.text
+        posting.credit = credit.text
+        posting.microtokens = amount
+        for site in Consortium.sites {
+            try submit([.correction(envelope.bytes, posting, returned: returned)], by: site)
+        }
     }
 
     private func studyRecords() throws -> [StudyRecord] {

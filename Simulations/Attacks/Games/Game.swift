@@ -82,8 +82,8 @@ package struct Game {
         let genesis = try Genesis(
             strictly: genesisDocument(
                 agreement: agreement,
-                members: try
-                    ([coordinator] + self.entities.map(\.site) + agreement.namedAccounts).map {
+                members: try ([coordinator] + self.entities.map(\.site) + agreement.namedAccounts)
+                    .map {
                         try Member(strictly: memberDocument($0))
                     }, timeMilliseconds: 0, nonce: named("attacks")))
         terms = TermHistory(genesis: genesis)

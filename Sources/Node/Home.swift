@@ -207,12 +207,36 @@ package struct Home: Sendable {
         passphrase: String?, listed: [UInt8]? = nil
     ) throws -> (file: String, member: Member) {
         let own = try member()
-        let document = "\(path)/\(own.account.name).next-member"
-        let made = rotations
-        if made > 0, !usesNextKeys, try nextMember().signingKey.bytes != listed {
+        if rotations > 0, !usesNextKeys, try nextMember().signingKey.bytes != listed {
             throw HomeError.exists(file: nextKeys + "/sign.pem")
         }
-        let folder = rotation(made + 1)
+        return try addKeySet(of: own, passphrase: passphrase)
+    }
+
+    /// Gives up every key that votes or proposes, for ever, and makes a whole new set, since what the
+    /// old ones signed may be lost.
+    ///
+    /// The keys that the chain lists sign envelopes and connect until a decision brings the new set
+    /// in. So that they do, none of them is touched.
+    ///
+    /// - Parameter passphrase: of the key files.
+    /// - Returns: the public document of the new set, `NAME.next-member`, also kept beside its keys.
+    /// - Throws: ``HomeError``; a worker that is running is one.
+    package func declareRestored(passphrase: String?) throws -> (file: String, member: Member) {
+        let lock = try HomeLock(self)
+        defer { withExtendedLifetime(lock) {} }
+        // Where these cannot be read, new ones beside them would be of no use.
+        _ = try keyRing(passphrase: passphrase)
+        // The old keys go first: whatever happens then, they never vote again.
+        try retireKeys()
+        return try addKeySet(of: member(), passphrase: passphrase)
+    }
+
+    private func addKeySet(
+        of own: Member, passphrase: String?
+    ) throws -> (file: String, member: Member) {
+        let document = "\(path)/\(own.account.name).next-member"
+        let folder = rotation(rotations + 1)
         // What a rotation left that did not come to its end.
         if exists(folder) { try FileManager.default.removeItem(atPath: folder) }
         try FileManager.default.createDirectory(
@@ -224,39 +248,6 @@ package struct Home: Sendable {
             try write($0, to: folder + "/next.member", secret: false)
             try replace(document, with: $0, secret: false)
         }
-        return (document, try Member(strictly: signed))
-    }
-
-    /// Gives up the vote key for ever and makes another one, since what it signed may be lost.
-    ///
-    /// - Parameter passphrase: of the key files.
-    /// - Returns: the public document with the new vote key.
-    /// - Throws: ``HomeError``; a worker that is running is one.
-    package func declareRestored(passphrase: String?) throws -> (file: String, member: Member) {
-        let lock = try HomeLock(self)
-        defer { withExtendedLifetime(lock) {} }
-        let own = try member()
-        let document = "\(path)/\(own.account.name).member"
-        func pem(_ name: String) throws -> String {
-            String(
-                decoding: try readSecret("\(keys)/\(name).pem", remedy: "restore the home's keys"),
-                as: UTF8.self)
-        }
-        let signing = try SigningKey(pem: pem("sign"), passphrase: passphrase)
-        let transport = try TransportKey(pem: pem("transport"), passphrase: passphrase)
-        let vote = try SigningKey.generate()
-        let signed = try signedMember(
-            account: own.account, signing: signing, vote: vote, transport: transport.publicKey,
-            endpoint: own.endpoint)
-        // The old key goes first: whatever happens then, it never votes again.
-        try retireKeys()
-        if exists(keys + "/vote.pem") {
-            try FileManager.default.removeItem(atPath: keys + "/vote.pem")
-        }
-        try write(
-            Array(try vote.pem(passphrase: passphrase).utf8), to: keys + "/vote.pem", secret: true)
-        try FileManager.default.removeItem(atPath: document)
-        try write(signed, to: document, secret: false)
         return (document, try Member(strictly: signed))
     }
 

@@ -236,7 +236,7 @@ package struct ForgottenVote: Error, Hashable, CustomStringConvertible {
     package var description: String {
         "others hold a vote of this node at \(slot) that its own journal lacks: the home is a copy, "
             + "or was restored from a backup. Two journals under one vote key could vote twice. "
-            + "Run `tally site restore`, and have the others vote for its new key"
+            + "Run `tally site restore`, and have the others vote for its new keys"
     }
 }
 

@@ -13,7 +13,7 @@ extension NodeCore {
     /// The same envelope again gets the first receipt.
     package func submit(_ bytes: [UInt8]) throws -> WireReceipt {
         guard var coordinator, coordinator.isInOffice(above: replica) else {
-            throw HomeError.foreign("\(account) is not the coordinator")
+            throw notInOffice()
         }
         let sealed: SealedEnvelope
         do {
@@ -39,6 +39,19 @@ extension NodeCore {
         return receipt.wire
     }
 
+    /// Why nothing can be handed in here, and what helps.
+    private func notInOffice() -> HomeError {
+        let rules = replica.rules
+        guard rules.coordinator == account,
+            keys.retired.contains(where: { $0 == rules.coordinatorKey })
+        else { return .foreign("\(account) is not the coordinator") }
+        return .foreign(
+            "\(account) was restored and may propose nothing until a decision brings its new keys in: "
+                + "`tally site restore` makes them, the other voters decide on them with "
+                + "`tally governance propose --rekey \(account.name).next-member`; until then "
+                + "nothing new is ordered")
+    }
+
     /// Whether this coordinator gave a receipt, and not one before it.
     private func isOwn(_ receipt: WireReceipt) -> Bool {
         keys.all.contains {
@@ -51,7 +64,7 @@ extension NodeCore {
     /// - Returns: the id of the envelope, once its block is durable.
     package func contribute(_ transactions: [WireTransaction]) async throws -> Digest {
         guard let coordinator, coordinator.isInOffice(above: replica) else {
-            throw HomeError.foreign("\(account) is not the coordinator")
+            throw notInOffice()
         }
         let size = transactions.reduce(0) { $0 + $1.encoded().count }
         guard size <= Envelope.maximumBytes - (256 << 10) else {

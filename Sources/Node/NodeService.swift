@@ -185,10 +185,10 @@ private func start(
         localPath: home.socket,
         limits: MessagingLimits(maximumMessageSize: NodeLimits.messageBytes)
     ) { peer, body in await gateway.answer(peer, body) }
-    if keys.voteKeys.isEmpty, !keys.retired.isEmpty {
+    if let remedy = remedyForRetiredKeys(keys, listed: listed) {
         logger.warning(
             "what this home's voting key signed may be lost: following without voting or proposing",
-            metadata: ["remedy": "tally site restore; then a decision brings the new key in"])
+            metadata: ["remedy": "\(remedy)"])
     }
     let tip = await core.settledTip
     logger.info(
@@ -200,6 +200,17 @@ private func start(
         joining: role == .site
             ? SnapshotJoin(home: home, genesis: genesis, logger: logger) : nil,
         failure: failure, logger: logger)
+}
+
+/// What helps a node whose keys in force are given up; nil when they are not.
+private func remedyForRetiredKeys(_ keys: KeyRing, listed: WireMemberDocument?) -> String? {
+    if keys.voteKeys.isEmpty, !keys.retired.isEmpty {
+        return "tally site restore; then a decision brings the new keys in"
+    }
+    guard let key = listed.flatMap({ VerifyingKey($0.voteKey) }), keys.retired.contains(key) else {
+        return nil
+    }
+    return "at another member: tally governance propose --rekey \(keys.account.name).next-member"
 }
 
 /// Why a node stopped.

@@ -17,7 +17,8 @@ package struct RepairReport: Codable, Hashable, Sendable {
     package let height: UInt64
     package let ownBlocks: Int
     package let fetchedBlocks: Int
-    /// Whether all that this node signed is still there; when it is lost its keys vote no more.
+    /// Whether all that this node signed is still there; when it is lost, or was before, its keys
+    /// vote no more.
     package let journal: Journal
     package let reason: String?
     /// Where the damaged file is kept; nil when there was none.
@@ -84,12 +85,14 @@ package func repair(
         if lost != nil, let fault = ledgerFindings(at: files.new, of: home).list.first {
             throw RepairFault.notSound("\(fault)")
         }
+        let given =
+            try home.firstVoteKeyInUse() == nil ? "its voting keys were given up before" : nil
         try files.swap()
         let blobs = try await repairBlobs(of: home, peers, logger)
         await peers.close()
         return RepairReport(
             height: head.value, ownBlocks: own, fetchedBlocks: fetched,
-            journal: lost == nil ? .kept : .lost, reason: lost,
+            journal: lost ?? given == nil ? .kept : .lost, reason: lost ?? given,
             damagedFile: home.exists(files.damaged) ? files.damaged : nil,
             blobsFetched: blobs.fetched, blobsMissing: blobs.missing)
     } catch {

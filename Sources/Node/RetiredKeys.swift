@@ -36,15 +36,23 @@ extension Home {
     /// - Throws: ``HomeError``, or what is wrong with a member document.
     func keysToRetire() throws -> Set<VerifyingKey> {
         var keys = try retiredKeys()
-        var documents = [try member()]
-        for number in stride(from: 1, through: rotations, by: 1) {
-            documents.append(try rotatedMember(number))
-        }
-        for document in documents {
+        for document in try members() {
             if let vote = document.voteKey { keys.insert(vote) }
             if document.account.role == .coordinator { keys.insert(document.signingKey) }
         }
         return keys
+    }
+
+    /// The document of every set of keys in this home, the first set's first.
+    private func members() throws -> [Member] {
+        try [member()]
+            + stride(from: 1, through: rotations, by: 1).map { try rotatedMember($0) }
+    }
+
+    /// The first vote key of this home that is not given up; nil when all are.
+    func firstVoteKeyInUse() throws -> VerifyingKey? {
+        let retired = try retiredKeys()
+        return try members().compactMap(\.voteKey).first { !retired.contains($0) }
     }
 
     /// Gives up all these keys.

@@ -222,9 +222,8 @@ extension Home {
     fileprivate var voter: HomeVoter? {
         guard let member = try? member() else { return nil }
         // A key that was given up owes no votes.
-        let retired = (try? retiredKeys()) ?? []
-        let keys = Set([member.voteKey].compactMap(\.self)).subtracting(retired)
-        return HomeVoter(account: member.account, keys: keys)
+        let key = (try? firstVoteKeyInUse()) ?? nil
+        return HomeVoter(account: member.account, keys: Set([key].compactMap(\.self)))
     }
 }
 

@@ -60,7 +60,7 @@ extension EndToEnd {
                 try await deployment.done(["site", "restore"], in: "west")
                 try await deployment.start("west")
                 try await deployment.decide(
-                    ["--rekey", "\(deployment.home("west"))/west.member"], by: "north",
+                    ["--rekey", "\(deployment.home("west"))/west.next-member"], by: "north",
                     with: ["hub", "east"], term: 2)
                 #expect(try await deployment.stop("north").status == 0)
                 try await deployment.done(

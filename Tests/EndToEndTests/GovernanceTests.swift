@@ -90,7 +90,7 @@ extension EndToEnd {
                     ["consent", "grant", "--patient", "silent", "--purposes", "training"],
                     in: "west")
                 try await deployment.decide(
-                    ["--rekey", "\(deployment.home("west"))/west.member"], by: "north",
+                    ["--rekey", "\(deployment.home("west"))/west.next-member"], by: "north",
                     with: ["hub", "east"], term: 4)
                 // Any three of the four are a quorum again: west and east must both vote.
                 let north = try await deployment.stop("north")
@@ -99,6 +99,44 @@ extension EndToEnd {
                     ["consent", "grant", "--patient", "voting", "--purposes", "training"],
                     in: "east")
                 try await deployment.start("north")
+                #expect(try await deployment.faults() == [])
+            }
+        }
+
+        @Test("a restored coordinator, its keys rotated before, proposes again by a decision")
+        func restoredCoordinator() async throws {
+            try await withDeployment(.annotated) { deployment in
+                let hub = Deployment.coordinator
+                let next = "\(deployment.home(hub))/hub.next-member"
+                try await deployment.startAll()
+                try await deployment.done(["key", "rotate"], in: hub)
+                try await deployment.decide(
+                    ["--rekey", next], by: hub, with: ["east", "north"], term: 2)
+                try await eventually("hub goes on with its new keys") {
+                    try deployment.service(hub).log.contains("starting with them")
+                }
+                let stopped = try await deployment.stop(hub)
+                #expect(stopped.status == 0, "\(stopped)")
+                try await deployment.done(["site", "restore"], in: hub)
+                try await deployment.start(hub)
+                let log = try deployment.service(hub).log
+                #expect(log.contains("following without voting") && log.contains("--rekey"))
+                var refused: Ended?
+                try await eventually("hub says why it orders nothing") {
+                    refused = try await deployment.tally(
+                        "consent", "grant", "--patient", "early", "--purposes", "training",
+                        in: "north")
+                    return refused?.errors.contains("was restored") == true
+                }
+                #expect(refused?.status != 0)
+                try await deployment.decide(
+                    ["--rekey", next], by: "north", with: ["east", "west"], term: 3)
+                try await eventually("hub goes on with the keys after its restore") {
+                    try deployment.service(hub).log.contains("starting with them")
+                }
+                try await deployment.done(
+                    ["consent", "grant", "--patient", "late", "--purposes", "training"],
+                    in: "west")
                 #expect(try await deployment.faults() == [])
             }
         }

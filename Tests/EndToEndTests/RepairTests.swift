@@ -67,7 +67,7 @@ extension EndToEnd {
                 try await deployment.done(["site", "restore"], in: "east")
                 try await deployment.start("east")
                 try await deployment.decide(
-                    ["--rekey", "\(deployment.home("east"))/east.member"], by: "north",
+                    ["--rekey", "\(deployment.home("east"))/east.next-member"], by: "north",
                     with: ["hub", "west"], term: 2)
                 #expect(try await deployment.stop("north").status == 0)
                 try await deployment.done(

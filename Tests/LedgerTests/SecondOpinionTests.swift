@@ -83,6 +83,21 @@ struct SecondOpinionTests {
         #expect(opinions.map(\.proven) == [true, false, false])
     }
 
+    @Test("of a term whose number is out of reach", arguments: [1_001, 1_002] as [UInt64])
+    func reach(term: UInt64) async throws {
+        var chain = try ProvenChain()
+        try chain.append(2)
+        try chain.open(
+            chain.decide(Consortium.coordinator, voters: Consortium.voters, term: term))
+        for _ in 0..<3 { try chain.append(1) }
+        let proof = try chain.proof(of: 4).bytes
+        let own = try? SettlementProof(strictly: proof).check(genesis: chain.genesis)
+        let opinions = try await secondOpinions(
+            "receipt", on: [proof], genesis: chain.genesis.bytes)
+        #expect((own != nil) == (term == 1_001))
+        #expect(opinions.map(\.proven) == [term == 1_001])
+    }
+
     @Test("of evidence of every kind, whole or damaged")
     func evidence() async throws {
         let chain = try Self.chain.get()

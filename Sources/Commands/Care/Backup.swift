@@ -8,8 +8,8 @@ extension Tally {
             discussion: """
                 The copy is whole or not there at all, and `tally verify` works on it. What the \
                 node votes for afterwards is not in it: a worker that is started in the copy \
-                follows the chain without voting, until `tally site restore` made a new vote key \
-                and a decision brought it in. Private keys are left out unless --with-keys says \
+                follows the chain without voting, until `tally site restore` made new keys \
+                and a decision brought them in. Private keys are left out unless --with-keys says \
                 otherwise; without keys/patients.key nobody can read the patients' rows. An \
                 erasure does not reach a copy: delete older copies yourself.
 

@@ -15,7 +15,7 @@ extension Tally {
 
                 What this node signed is known to nobody else. When it is not whole the voting key \
                 is given up: the worker follows without voting until `tally site restore` made a \
-                new key and a decision brought it in.
+                new keys and a decision brought them in.
 
                 Example: tally repair --home north
                 """)

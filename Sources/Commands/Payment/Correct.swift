@@ -12,8 +12,9 @@ extension Tally {
             discussion: """
                 Nothing is ever edited: once a quorum of voters has given the same word, a new \
                 posting returns the amount, and names what it corrects. What a pool paid returns \
-                to the reserve; an income leaves by the reserve, and a payout returns to its owner. Words are the same when transaction, posting, amount and reason \
-                are; `tally correct list` shows those that await more, and how to give the same.
+                to the reserve; an income leaves by the reserve, and a payout returns to its owner. \
+                Words are the same when transaction, posting, amount and reason are; \
+                `tally correct list` shows those that await more, and how to give the same.
 
                 Example: tally correct 5f…c2/0 --posting 3 --reason "counted twice" --home north
                 Example: tally correct list --home east

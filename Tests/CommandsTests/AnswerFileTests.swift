@@ -312,7 +312,10 @@ struct AnswerFileTests {
         (task(rating.replacing("3", with: "2.5")), .ordinal, "a rating of 2.5"),
         (task(rating.replacing("3", with: "-1")), .ordinal, "a rating of -1.0"),
         (task(number.replacing("-2.125", with: "0.12345")), .measurement, "three decimals"),
-        (task(number.replacing("-2.125", with: "1e300")), .measurement, "three decimals"),
+        (
+            task(number.replacing("-2.125", with: "1e300")), .measurement,
+            "beyond ±9007199254740.991"
+        ),
         (task(number.replacing("-2.125", with: "NaN")), .measurement, "is not JSON"),
         (
             task(rectangle(#""x":1,"y":1,"width":-5,"height":5"#)), .boxes,
@@ -524,7 +527,7 @@ struct AnswerFileTests {
                 [ConsensusEntry(item: item, answer: .measurement(value), size: nil)], rule)
         }
         let source = AnswerSource(file: "f", rule: rule)
-        for value in [1 << 53 - 1, 1 - 1 << 53] as [Int64] {
+        for value in [1 << 40 - 1, 1 - 1 << 40] as [Int64] {
             #expect(
                 try readAnswers(tasks(value), source).map(\.answer) == [.measurement(value)])
         }

@@ -165,9 +165,9 @@ package func consensusTasks(
     _ entries: [ConsensusEntry], _ rule: WireAnnotationRule
 ) throws -> [UInt8] {
     for entry in entries {
-        guard case .measurement(let value) = entry.answer, value.magnitude >= 1 << 53 else {
-            continue
-        }
+        guard case .measurement(let value) = entry.answer,
+            thousandths(exactly: Double(value) / 1000) != value
+        else { continue }
         throw CommandFault(
             "\(entry.item) measures \(answerText(entry.answer, rule)), which Label Studio's numbers "
                 + "do not hold exactly; write --as csv")

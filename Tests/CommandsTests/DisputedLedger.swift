@@ -18,17 +18,16 @@ extension ReportLedger {
         agreement.rewards.appealWindow = 40
         let ledger = try ReportLedger(agreement)
         try ledger.block(
-            [(Consortium.coordinator, [.enrol(try memberDocument(Consortium.developer))])]
-                + [Consortium.north, Consortium.west].map { site in
-                    let own = drawnReaders.filter { $0.name.hasPrefix(site.name) }
-                    return (
-                        site,
-                        try own.map { try .enrol(memberDocument($0), as: ["reader"]) }
-                            + Consortium.seniors(of: site).prefix(1).map {
-                                try .enrol(memberDocument($0), as: ["senior"])
-                            }
-                    )
-                })
+            [Consortium.north, Consortium.west].map { site in
+                let own = drawnReaders.filter { $0.name.hasPrefix(site.name) }
+                return (
+                    site,
+                    try own.map { try .enrol(memberDocument($0), as: ["reader"]) }
+                        + Consortium.seniors(of: site).prefix(1).map {
+                            try .enrol(memberDocument($0), as: ["senior"])
+                        }
+                )
+            })
         try ledger.readDrawn(try (101...132).map { try itemID("east/\($0)") })
         try ledger.train()
         return ledger

@@ -31,8 +31,10 @@ struct SiteDocumentTests {
     /// Founded by sites of which north alone listens.
     private func genesis() throws -> String {
         let founders = [
-            try memberDocument(Consortium.coordinator), try memberDocument(Consortium.east),
+            try memberDocument(Consortium.coordinator), try memberDocument(Consortium.developer),
+            try memberDocument(Consortium.east),
             try document(Consortium.north, endpoint: "tcp://127.0.0.1:7301"),
+            try memberDocument(Consortium.treasurer),
         ]
         return try write(
             "genesis.tally",

@@ -77,7 +77,9 @@ func thousandths(exactly value: Double) -> Int64? {
     let scaled = value * 1000
     guard scaled.isFinite, abs(scaled) < 0x1p53 else { return nil }
     let rounded = scaled.rounded()
-    return abs(scaled - rounded) < 1e-4 ? Int64(rounded) : nil
+    // Of large numbers the product is off by more than the number was.
+    let isExact = rounded / 1000 == value
+    return isExact || abs(scaled - rounded) < 1e-4 ? Int64(rounded) : nil
 }
 
 /// An edge of a box in thousandths of a pixel; what rounding put just outside lies on the border.

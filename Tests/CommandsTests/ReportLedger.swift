@@ -96,10 +96,9 @@ final class ReportLedger {
     ) throws {
         let voters = Consortium.voters.prefix(consortium.genesis.voters.quorum)
         try block(
-            [
-                (Consortium.coordinator, before),
-                (Consortium.developer, [.startRun(run, from: named(base), rounds: 2)]),
-            ] + voters.map { ($0, [.fix(run, named("reference"))]) })
+            (before.isEmpty ? [] : [(Consortium.coordinator, before)])
+                + [(Consortium.developer, [.startRun(run, from: named(base), rounds: 2)])]
+                + voters.map { ($0, [.fix(run, named("reference"))]) })
         try block(
             [(Consortium.coordinator, [.openRound(run, 1, base: named(base))])]
                 + Consortium.sites.map { ($0, [consortium.submission(run, 1, by: $0)]) })

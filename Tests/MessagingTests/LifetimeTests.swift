@@ -170,7 +170,7 @@ struct LifetimeTests {
     @Test("clients closed while their server goes leave the others of the process connected")
     func closedInLoss() async throws {
         let north = try Consortium()
-        for _ in 0..<60 {
+        for _ in 0..<200 {
             let far = try Consortium()
             let server = try far.server { _, body in body }
             let clients = try (0..<4).map { number in

@@ -91,6 +91,8 @@ struct MoneyReportTests {
         let straight = pearsonCorrelation([(1, 2), (2, 4), (3, 6)])
         #expect(straight.map { abs($0 - 1) < 1e-12 } == true)
         #expect(pearsonCorrelation([(1, 1), (1, 2)]) == nil && pearsonCorrelation([(1, 1)]) == nil)
+        let same = 104.0 / 111
+        #expect(pearsonCorrelation([(same, 1), (same, 2), (same, 4)]) == nil)
         #expect(jainIndex([1, 1, 1, 1]) == 1 && jainIndex([4, 0, 0, 0]) == 0.25)
         #expect(jainIndex([0, 0]) == nil)
     }

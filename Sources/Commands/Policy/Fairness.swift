@@ -44,11 +44,14 @@ package func fairnessText(_ report: FairnessReport) -> String {
     let roles = Table(
         ["role", "accounts", "paid", "Jain's index"],
         report.roles.map { [$0.role, "\($0.accounts)", $0.paid, decimals($0.jain, 4)] })
+    let correlation =
+        report.correlation == nil && report.missing == nil
+        ? "undefined, accuracy or reward is the same for all" : decimals(report.correlation, 4)
     return [
         sites.text, roles.text,
         fields(
             [
-                ("correlation", decimals(report.correlation, 4) + ", n = \(report.sites.count)"),
+                ("correlation", "\(correlation), n = \(report.sites.count)"),
                 ("run", "\(report.run), \(report.rounds) rounds"),
             ] + missing),
     ].joined(separator: "\n\n")

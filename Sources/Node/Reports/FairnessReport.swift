@@ -146,7 +146,8 @@ private struct StandAlone {
 
 /// Pearson's correlation; nil below two points, or when one side does not vary.
 package func pearsonCorrelation(_ points: [(Double, Double)]) -> Double? {
-    guard points.count > 1 else { return nil }
+    // Not by the sums below: the mean of three equal numbers need not equal them.
+    guard Set(points.map(\.0)).count > 1, Set(points.map(\.1)).count > 1 else { return nil }
     let count = Double(points.count)
     let mean = (
         points.reduce(0) { $0 + $1.0 } / count, points.reduce(0) { $0 + $1.1 } / count
@@ -157,7 +158,6 @@ package func pearsonCorrelation(_ points: [(Double, Double)]) -> Double? {
         first += (x - mean.0) * (x - mean.0)
         second += (y - mean.1) * (y - mean.1)
     }
-    guard first > 0, second > 0 else { return nil }
     return both / (first.squareRoot() * second.squareRoot())
 }
 

@@ -62,20 +62,13 @@ extension Tally {
                 Example: tally redeem accept 5f…c2/0 --home treasurer
                 """)
 
-        @Argument(help: "The request, <64 hex digits>/<number>; see `tally redeem list`.")
-        var request: TransactionID
-        @OptionGroup var homeOptions: HomeOptions
-        @OptionGroup var settlement: SettlementOptions
-        @OptionGroup var output: FormatOptions
+        @OptionGroup var options: RedemptionOptions
 
         func run() async throws {
             var transaction = WireTransaction()
-            transaction.redemptionAccept.envelope = data(request.envelope.bytes)
-            transaction.redemptionAccept.index = request.index
-            try output.finish(
-                try await send(
-                    transaction, named: "request \(request)", from: homeOptions.open(),
-                    wait: !settlement.noWait))
+            transaction.redemptionAccept.envelope = data(options.request.envelope.bytes)
+            transaction.redemptionAccept.index = options.request.index
+            try await options.finish(transaction)
         }
     }
 
@@ -87,25 +80,18 @@ extension Tally {
                 "Example: tally redeem pay 5f…c2/0 --reference bank-2025-17 --home treasurer"
         )
 
-        @Argument(help: "The request, <64 hex digits>/<number>; see `tally redeem list`.")
-        var request: TransactionID
         @Option(help: "Of the payment outside, once for all: 1 to 64 of a-z 0-9 . _ -")
         var reference: String
-        @OptionGroup var homeOptions: HomeOptions
-        @OptionGroup var settlement: SettlementOptions
-        @OptionGroup var output: FormatOptions
+        @OptionGroup var options: RedemptionOptions
 
         func validate() throws { try checkReference(reference) }
 
         func run() async throws {
             var transaction = WireTransaction()
-            transaction.redemptionPay.envelope = data(request.envelope.bytes)
-            transaction.redemptionPay.index = request.index
+            transaction.redemptionPay.envelope = data(options.request.envelope.bytes)
+            transaction.redemptionPay.index = options.request.index
             transaction.redemptionPay.reference = reference
-            try output.finish(
-                try await send(
-                    transaction, named: "payout \(reference)", from: homeOptions.open(),
-                    wait: !settlement.noWait))
+            try await options.finish(transaction, named: "payout \(reference)")
         }
     }
 
@@ -115,20 +101,13 @@ extension Tally {
             abstract: "Give a request up, until it is accepted or as treasurer; the money returns.",
             discussion: "Example: tally redeem cancel 5f…c2/0 --home lab")
 
-        @Argument(help: "The request, <64 hex digits>/<number>.")
-        var request: TransactionID
-        @OptionGroup var homeOptions: HomeOptions
-        @OptionGroup var settlement: SettlementOptions
-        @OptionGroup var output: FormatOptions
+        @OptionGroup var options: RedemptionOptions
 
         func run() async throws {
             var transaction = WireTransaction()
-            transaction.redemptionCancel.envelope = data(request.envelope.bytes)
-            transaction.redemptionCancel.index = request.index
-            try output.finish(
-                try await send(
-                    transaction, named: "request \(request)", from: homeOptions.open(),
-                    wait: !settlement.noWait))
+            transaction.redemptionCancel.envelope = data(options.request.envelope.bytes)
+            transaction.redemptionCancel.index = options.request.index
+            try await options.finish(transaction)
         }
     }
 
@@ -153,5 +132,27 @@ extension Tally {
                 return table.text
             }
         }
+    }
+}
+
+/// A request for a payout, and how a word on it is sent.
+struct RedemptionOptions: ParsableArguments {
+    @Argument(help: "The request, <64 hex digits>/<number>; see `tally redeem list`.")
+    var request: TransactionID
+    @OptionGroup var homeOptions: HomeOptions
+    @OptionGroup var settlement: SettlementOptions
+    @OptionGroup var output: FormatOptions
+
+    /// Hands a transaction in, waits for it unless told not to, and says what became of it.
+    ///
+    /// - Parameters:
+    ///   - transaction: a word on the request.
+    ///   - name: what messages call it; the request unless given.
+    /// - Throws: what sending throws, and the exit status of a rejection.
+    func finish(_ transaction: WireTransaction, named name: String? = nil) async throws {
+        try output.finish(
+            try await send(
+                transaction, named: name ?? "request \(request)", from: homeOptions.open(),
+                wait: !settlement.noWait))
     }
 }

@@ -296,6 +296,12 @@ class Books:
             return []
         return [(RESERVE, "stake/" + account.split("/")[1], stake, "stake/1", 0, "")]
 
+    def of_member_revoke(self, body, signer, identity, height):
+        account = body.account
+        stake = "stake/" + account.split("/")[1]
+        left = self.held(stake) if account.startswith("annotator/") else 0
+        return [(stake, RESERVE, left, "stake/1", 0, "")] if left else []
+
     def finish(self):
         held = sum(map(self.held, set(self.available) | set(self.pending)))
         require(held == self.issued, f"all accounts hold {held}, issued are {self.issued}")

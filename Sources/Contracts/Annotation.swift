@@ -57,26 +57,32 @@ extension ChangeSet {
         if let closable { setDue(closable, .item, item.text) }
     }
 
-    /// Whether a reader's keys were void, by somebody else's doing, before it had to reveal.
-    fileprivate mutating func wasEndedByOthers(_ reader: AccountID, until height: UInt64) -> Bool {
+    /// Whether a reader's keys were void before it had to reveal.
+    fileprivate mutating func hadLeft(_ reader: AccountID, at height: UInt64) -> Bool {
         guard let member = member(reader), member.endedHeight > 0 else { return false }
-        return !member.endedByItself && member.endedHeight <= height
+        return member.endedHeight <= height
+    }
+
+    /// Takes an item into the open period.
+    mutating func join(_ item: ItemID, _ state: inout WireItemState, _ call: Call) {
+        var period = openPeriod()
+        period.items += 1
+        if period.goldUntil > 0, !period.isReady(call.context.agreement.annotation) {
+            endGoldWindow(of: &period)
+        }
+        setOpenPeriod(period)
+        state.period = period.number
+        set(.periodItems, periodItemKey(period.number, item), [1])
     }
 
     mutating func openItem(
         _ item: ItemID, readers: [String], size: ImageSize?, seedCommitment: [UInt8], _ call: Call
     ) {
-        let rule = call.context.agreement.annotation
-        var period = openPeriod()
-        period.items += 1
-        if period.goldUntil > 0, !period.isReady(rule) { endGoldWindow(of: &period) }
-        setOpenPeriod(period)
         var state = WireItemState()
-        state.period = period.number
         state.width = size?.width ?? 0
         state.height = size?.height ?? 0
-        set(.periodItems, periodItemKey(period.number, item), [1])
-        if rule.isDrawn {
+        join(item, &state, call)
+        if call.context.agreement.annotation.isDrawn {
             awaitSeed(of: item, &state, seedCommitment, call)
         } else {
             state.readers = readers
@@ -108,8 +114,10 @@ private func revealFrom(_ state: WireItemState) -> UInt64 {
 ///
 /// At once when all that was committed is revealed; else when the reveal window is over; without
 /// the site's secret when the window for it is.
-func closableFrom(_ state: WireItemState) -> UInt64 {
-    guard !state.awaitsSeed else { return state.seedUntil + 1 }
+///
+/// - Returns: nil once the secret is overdue: then the item waits for it, however long.
+func closableFrom(_ state: WireItemState) -> UInt64? {
+    guard !state.awaitsSeed else { return state.secretOverdue ? nil : state.seedUntil + 1 }
     let outstanding = state.presentAnswers.contains { $0.grade == 0 }
     return outstanding ? state.revealUntil + 1 : revealFrom(state)
 }
@@ -176,19 +184,22 @@ func reveal(
 
 /// `item.close`: decides an item by the agreement's rule, or asks further readers.
 ///
-/// A commitment never revealed costs the stake, unless somebody else took the keys away with which
-/// it could have been revealed. Without an approved label the next wave is asked,
-/// then two seniors; with nobody left to ask the item ends.
+/// A commitment never revealed costs the stake. Without an approved label the next wave is asked,
+/// then two seniors; with nobody left to ask the item ends. An item whose site has not opened its
+/// secret in time leaves the period, and waits.
 func close(_ body: WireItemClose, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
     guard let item = ItemID(body.item) else { throw .malformedField }
     guard var state = changes.item(item) else { throw .unknownItem }
     try call.require(state.isUnderWay, else: .itemClosed)
     let rule = call.context.agreement.annotation
-    let was = closableFrom(state)
-    try call.require(call.height >= was, else: .itemNotReady)
+    guard let was = closableFrom(state), call.height >= was else { throw .itemNotReady }
+    if state.awaitsSeed, changes.activeMember(AccountID(.site, item.site)) != nil {
+        changes.setOverdue(item, &state, call)
+        return changes.setItem(item, to: state, was: was)
+    }
     let silent = state.presentAnswers.filter { $0.grade == 0 }
         .compactMap { AccountID($0.annotator) }
-        .filter { !changes.wasEndedByOthers($0, until: state.revealUntil) }
+        .filter { !changes.hadLeft($0, at: state.revealUntil) }
     try changes.penalise(
         silent.map { ($0, nil) },
         window: state.wave == 0

@@ -33,17 +33,13 @@ extension ChangeSet {
         try claimKeys(of: member)
         state.document = member.document
         state.endedHeight = 0
-        state.endedByItself = false
         set(.members, Array(member.account.text.utf8), to: state)
     }
 
     /// Ends a member; its account and its keys stay taken.
-    mutating func end(
-        _ account: AccountID, height: Height, byItself isByItself: Bool = false
-    ) throws(Rejection) {
+    mutating func end(_ account: AccountID, height: Height) throws(Rejection) {
         guard var state = activeMember(account) else { throw .unknownAccount }
         state.endedHeight = height.value
-        state.endedByItself = isByItself
         set(.members, Array(account.text.utf8), to: state)
     }
 
@@ -65,7 +61,7 @@ extension ChangeSet {
     /// stays so: the block that the term is opened on may be one that people did not know of.
     ///
     /// - Throws: what makes the decision impossible in this state; its block is then invalid.
-    mutating func open(
+    package mutating func open(
         _ decision: Decision, height: Height, inForce: WireAgreement
     ) throws(Rejection) {
         if let next = decision.agreement?.annotation {
@@ -75,16 +71,19 @@ extension ChangeSet {
                 throw .answersUnderWay
             }
             guard next.keepsLabels(of: was) else { throw .labelsMoved }
+            if answer != (was.answer, was.classes) { endOverdue(of: nil, height: height) }
         }
         for member in decision.members {
             if self.member(member.account) == nil {
                 try register(member, organisation: member.account, height: height)
             } else {
                 try rekey(member)
+                endOverdue(of: member.account, height: height)
             }
         }
         for account in decision.leaving where activeMember(account) != nil {
             try end(account, height: height)
+            endOverdue(of: account, height: height)
         }
         if let next = decision.agreement {
             let supply = inForce.rewards.supplyMicrotokens
@@ -209,17 +208,26 @@ func rekey(
 
 /// `member.revoke`: ends the keys of a member that does not vote; from itself or its organisation.
 ///
-/// Whom the agreement names, no organisation can end alone.
+/// Whom the agreement names, no organisation can end alone. A reader's stake returns to the
+/// reserve that advanced it. What an appeal brings back to it later, or what stayed because a
+/// decision ended the reader, the organisation or the coordinator sends after it.
 func revoke(
     _ body: WireMemberRevoke, _ call: Call, _ changes: inout ChangeSet
 ) throws(Rejection) {
     guard let account = AccountID(body.account) else { throw .malformedField }
     try call.require(account.role?.votes == false, else: .notAFoundingRole)
-    guard let state = changes.activeMember(account) else { throw .unknownAccount }
+    guard let state = changes.member(account) else { throw .unknownAccount }
+    let stake = ConsortiumAccount.stake(of: account)
+    let left =
+        account.role == .annotator ? changes.balance(of: stake, at: call.height) : .zero
+    let hasLeft = state.endedHeight > 0
+    try call.require(!hasLeft || left > .zero, else: .unknownAccount)
     let isNamed = call.context.agreement.namedAccounts.contains(account)
     try call.require(
-        call.signer == account || (call.signer.text == state.organisation && !isNamed),
+        call.signer == account || (call.signer.text == state.organisation && !isNamed)
+            || (call.signer == call.context.coordinator && hasLeft),
         else: .notPermitted)
-    try changes.end(
-        account, height: call.context.height, byItself: call.signer == account)
+    if !hasLeft { try changes.end(account, height: call.context.height) }
+    try changes.post(
+        from: stake, to: ConsortiumAccount.reserve, left, rule: MoneyRule.stake, call)
 }

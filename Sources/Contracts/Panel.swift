@@ -1,36 +1,6 @@
-package import Cryptography
+import Cryptography
 package import Ledger
 package import Wire
-
-/// What a site commits to when it registers an item of a drawn panel: SHA-256 over tag, network,
-/// item and a secret of 32 bytes, each framed by its length.
-package func seedCommitment(network: NetworkID, item: ItemID, secret: [UInt8]) -> Digest {
-    framedHash("tally/seed-secret/v1", network.digest.bytes, Array(item.text.utf8), secret)
-}
-
-/// The seed of an item's panels.
-///
-/// The site fixed its secret before the block existed whose hash is in it, and nobody else knew
-/// the secret while that block was made: neither can choose the seed alone.
-///
-/// - Parameters:
-///   - network: of the chain.
-///   - item: whose panel is drawn.
-///   - secret: 32 bytes, as committed to in the registration.
-///   - beacon: the hash of the block after the registration.
-/// - Returns: SHA-256 over tag, network, item, secret and beacon, each framed by its length.
-package func panelSeed(
-    network: NetworkID, item: ItemID, secret: [UInt8], beacon: [UInt8]
-) -> [UInt8] {
-    framedHash(
-        "tally/panel-seed/v1", network.digest.bytes, Array(item.text.utf8), secret, beacon
-    ).bytes
-}
-
-/// A site's secret for an item, from what only its signing key can give.
-package func panelSecret(secret: [UInt8], network: NetworkID, item: ItemID) -> [UInt8] {
-    hmacSHA256(key: secret, network.digest.bytes + Array(item.text.utf8)).bytes
-}
 
 func framedHash(_ tag: String, _ fields: [UInt8]...) -> Digest {
     Digest.sha256(([Array(tag.utf8)] + fields).flatMap { bigEndian(UInt64($0.count)) + $0 })
@@ -95,39 +65,7 @@ extension WireAnnotationRule {
     package var isOwnSite: Bool { panel == "own-site" }
 }
 
-/// The key of the block after a registration; its value is the block's hash, empty until known.
-package func beaconKey(_ height: UInt64) -> [UInt8] { bigEndian(height) }
-
-/// The keys of a site's items whose secret is awaited, by the height of their registration.
-package func seedKeys(of site: String, registered height: UInt64? = nil) -> [UInt8] {
-    Array("\(site)/".utf8) + (height.map { bigEndian($0) } ?? [])
-}
-
 extension ChangeSet {
-    /// Keeps the hash of the block below, when an item was registered in the block below that.
-    mutating func keepBeacon(_ context: BlockContext) {
-        let key = beaconKey(context.height.value &- 1)
-        guard let beacon = bytes(.beacons, key), beacon.isEmpty else { return }
-        set(.beacons, key, context.previous.bytes)
-    }
-
-    mutating func awaitSeed(
-        of item: ItemID, _ state: inout WireItemState, _ commitment: [UInt8], _ call: Call
-    ) {
-        let window = UInt64(call.context.agreement.annotation.secretWindow)
-        state.seedCommitment = data(commitment)
-        state.seedUntil = call.context.height.next.advanced(by: window).value
-        set(.seeds, seedKeys(of: item.site, registered: call.height) + item.text.utf8, [1])
-        let beacon = beaconKey(call.context.height.next.value)
-        if bytes(.beacons, beacon) == nil { set(.beacons, beacon, []) }
-    }
-
-    /// Ends the wait for a secret that was withheld.
-    mutating func forgetSeed(of item: ItemID, _ state: WireItemState, _ call: Call) {
-        guard state.awaitsSeed, let height = registeredHeight(of: item) else { return }
-        set(.seeds, seedKeys(of: item.site, registered: height) + item.text.utf8, nil)
-    }
-
     mutating func registeredHeight(of item: ItemID) -> UInt64? {
         value(WireRecordState.self, .records, Array(item.text.utf8))?.registeredHeight
     }
@@ -176,35 +114,4 @@ extension ChangeSet {
         let present = state.isBeforeFirstWave ? order : order.filter { activeMember($0) != nil }
         return present.prefix(count).sorted().map(\.text)
     }
-}
-
-/// `seed.open`: the registering site opens its secret, and the item's first wave is drawn.
-///
-/// Nothing is left to choose by now: the block's hash and the secret are both fixed. A secret that
-/// is withheld ends the item without a reader.
-func open(_ body: WireSeedOpen, _ call: Call, _ changes: inout ChangeSet) throws(Rejection) {
-    guard let item = ItemID(body.item), body.secret.count == 32 else { throw .malformedField }
-    guard var state = changes.item(item), let registered = changes.registeredHeight(of: item)
-    else { throw .unknownItem }
-    try call.require(
-        call.signer == AccountID(.site, item.site), else: .notPermitted)
-    try call.require(state.isUnderWay, else: .itemClosed)
-    try call.require(state.awaitsSeed, else: .seedNotAwaited)
-    guard let beacon = changes.bytes(.beacons, beaconKey(registered + 1)), !beacon.isEmpty else {
-        throw .seedTooEarly
-    }
-    try call.require(call.height <= state.seedUntil, else: .seedWindowOver)
-    let secret = [UInt8](body.secret)
-    try call.require(
-        seedCommitment(network: call.context.network, item: item, secret: secret).bytes
-            == [UInt8](state.seedCommitment), else: .seedDoesNotOpen)
-    let was = closableFrom(state)
-    changes.forgetSeed(of: item, state, call)
-    state.seed = data(
-        panelSeed(network: call.context.network, item: item, secret: secret, beacon: beacon))
-    let rule = call.context.agreement.annotation
-    state.readers = changes.draw(
-        item, state, count: Int(rule.waves.first ?? 0), credential: rule.credential, call)
-    state.openWindows(call)
-    changes.setItem(item, to: state, was: was)
 }

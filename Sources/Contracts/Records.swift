@@ -20,6 +20,7 @@ func register(
         body.seedCommitment.count == (call.context.agreement.annotation.isDrawn ? 32 : 0),
         else: .malformedField)
     try call.require(item.site == call.signer.name, else: .foreignItem)
+    try call.require(changes.overdueSecrets(of: call.signer) == 0, else: .secretsOverdue)
     let key = Array(item.text.utf8)
     try call.require(changes.bytes(.records, key) == nil, else: .itemExists)
     guard let consent = changes.consent(of: patient) else { throw .noConsent }

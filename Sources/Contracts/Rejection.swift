@@ -73,7 +73,7 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
     case credentialsMalformed = 100
     case seedNotAwaited = 101
     case seedTooEarly = 102
-    case seedWindowOver = 103
+    case secretsOverdue = 103
     case seedDoesNotOpen = 104
     case disputeWindowOver = 106
     case alreadyAdjudicated = 107
@@ -188,7 +188,8 @@ package enum Rejection: UInt32, Error, CaseIterable, Hashable, Sendable, CustomS
         case .seedTooEarly:
             "the secret is early: it opens in the second block after the registration, when the "
                 + "hash of the first is fixed"
-        case .seedWindowOver: "the window for the secret is over"
+        case .secretsOverdue:
+            "the site has not opened secrets of its panels in time; first it opens them"
         case .seedDoesNotOpen: "the secret is not the one that the registration committed to"
         case .disputeWindowOver: "the appeal window of the item is over"
         case .alreadyAdjudicated: "seniors have been asked about this item already"

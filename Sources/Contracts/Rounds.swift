@@ -49,6 +49,7 @@ func submit(
     guard let run = changes.run(body.run) else { throw .noRun }
     try call.require(run.isActive, else: .runOver)
     try call.require(run.roster.contains(call.signer.text), else: .notOnRoster)
+    try call.require(changes.overdueSecrets(of: call.signer) == 0, else: .secretsOverdue)
     guard var state = changes.round(body.run, body.round), !state.isClosed else {
         throw .roundNotOpen
     }

@@ -2,12 +2,6 @@ import Ledger
 package import Wire
 
 extension WireItemState {
-    /// Whether the panel waits for the site's secret.
-    package var awaitsSeed: Bool { !seedCommitment.isEmpty && seed.isEmpty }
-
-    /// Whether it ended because the site withheld its secret.
-    package var isSecretWithheld: Bool { outcome != .open && awaitsSeed }
-
     /// Whether no reader has been asked yet: windows open with the first wave.
     var isBeforeFirstWave: Bool { commitUntil == 0 }
 

@@ -95,8 +95,6 @@ package nonisolated struct WireMemberState: Sendable {
   /// of an annotator, ascending
   package var credentials: [String] = []
 
-  package var endedByItself: Bool = false
-
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -410,6 +408,12 @@ package nonisolated struct WireItemState: @unchecked Sendable {
   package var gold: Data {
     get {_storage._gold}
     set {_uniqueStorage()._gold = newValue}
+  }
+
+  /// the secret was not opened by seed_until; the item is of no period meanwhile
+  package var secretOverdue: Bool {
+    get {_storage._secretOverdue}
+    set {_uniqueStorage()._secretOverdue = newValue}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -981,7 +985,7 @@ nonisolated extension WireItemOutcome: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MemberState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0\u{3}ended_height\0\u{1}credentials\0\u{4}s\u{1}ended_by_itself\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}document\0\u{1}organisation\0\u{3}enrolled_height\0\u{3}ended_height\0\u{1}credentials\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -994,7 +998,6 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.enrolledHeight) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.endedHeight) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.credentials) }()
-      case 120: try { try decoder.decodeSingularBoolField(value: &self.endedByItself) }()
       default: break
       }
     }
@@ -1020,9 +1023,6 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.credentials.isEmpty {
       try visitor.visitRepeatedStringField(value: self.credentials, fieldNumber: 5)
     }
-    if self.endedByItself != false {
-      try visitor.visitSingularBoolField(value: self.endedByItself, fieldNumber: 120)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1032,7 +1032,6 @@ nonisolated extension WireMemberState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.enrolledHeight != rhs.enrolledHeight {return false}
     if lhs.endedHeight != rhs.endedHeight {return false}
     if lhs.credentials != rhs.credentials {return false}
-    if lhs.endedByItself != rhs.endedByItself {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1420,7 +1419,7 @@ nonisolated extension WireReversalState: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ItemState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}period\0\u{1}readers\0\u{3}commit_until\0\u{3}reveal_from\0\u{3}reveal_until\0\u{1}answers\0\u{1}outcome\0\u{1}grade\0\u{1}spread\0\u{3}posterior_permille\0\u{3}closed_height\0\u{3}close_envelope\0\u{3}close_index\0\u{1}width\0\u{1}height\0\u{1}consensus\0\u{3}seed_commitment\0\u{3}seed_until\0\u{1}seed\0\u{1}later\0\u{1}dispute\0\u{1}reversal\0\u{1}gold\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}period\0\u{1}readers\0\u{3}commit_until\0\u{3}reveal_from\0\u{3}reveal_until\0\u{1}answers\0\u{1}outcome\0\u{1}grade\0\u{1}spread\0\u{3}posterior_permille\0\u{3}closed_height\0\u{3}close_envelope\0\u{3}close_index\0\u{1}width\0\u{1}height\0\u{1}consensus\0\u{3}seed_commitment\0\u{3}seed_until\0\u{1}seed\0\u{1}later\0\u{1}dispute\0\u{1}reversal\0\u{1}gold\0\u{3}secret_overdue\0")
 
   fileprivate class _StorageClass {
     var _period: UInt32 = 0
@@ -1446,6 +1445,7 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _dispute: WireDisputeState? = nil
     var _reversal: WireReversalState? = nil
     var _gold: Data = Data()
+    var _secretOverdue: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1479,6 +1479,7 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _dispute = source._dispute
       _reversal = source._reversal
       _gold = source._gold
+      _secretOverdue = source._secretOverdue
     }
   }
 
@@ -1520,6 +1521,7 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 21: try { try decoder.decodeSingularMessageField(value: &_storage._dispute) }()
         case 22: try { try decoder.decodeSingularMessageField(value: &_storage._reversal) }()
         case 23: try { try decoder.decodeSingularBytesField(value: &_storage._gold) }()
+        case 24: try { try decoder.decodeSingularBoolField(value: &_storage._secretOverdue) }()
         default: break
         }
       }
@@ -1601,6 +1603,9 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
       if !_storage._gold.isEmpty {
         try visitor.visitSingularBytesField(value: _storage._gold, fieldNumber: 23)
       }
+      if _storage._secretOverdue != false {
+        try visitor.visitSingularBoolField(value: _storage._secretOverdue, fieldNumber: 24)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1633,6 +1638,7 @@ nonisolated extension WireItemState: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._dispute != rhs_storage._dispute {return false}
         if _storage._reversal != rhs_storage._reversal {return false}
         if _storage._gold != rhs_storage._gold {return false}
+        if _storage._secretOverdue != rhs_storage._secretOverdue {return false}
         return true
       }
       if !storagesAreEqual {return false}

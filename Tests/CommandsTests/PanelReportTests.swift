@@ -86,14 +86,14 @@ struct PanelReportTests {
         #expect(report.listing([]).annotationRule()?.labels == ["cat", "dog", "emu"])
     }
 
-    @Test("an item whose site withheld its secret says so, and is counted for the site")
+    @Test("an item whose site has not opened its secret says so, and is counted for the site")
     func withheld() throws {
         let ledger = try registered()
         for _ in 0..<7 { try ledger.block() }
         #expect(try Reporter(store: ledger.store).data().withheldSecrets.isEmpty)
         try ledger.block([(Consortium.coordinator, [.closeItem(Self.item)])])
         let report = try explain(ledger)
-        #expect(report.outcome == "tooFew" && report.reason.contains("site withheld its secret"))
+        #expect(report.outcome == "open" && report.reason.contains("has not opened its secret"))
         let withheld = try Reporter(store: ledger.store).data().withheldSecrets
         #expect(withheld.map(\.site) == ["site/north"] && withheld.map(\.items) == [1])
     }

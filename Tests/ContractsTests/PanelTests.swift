@@ -56,7 +56,7 @@ struct PanelTests {
         #expect(Set(order.prefix(2).map(organisation)).count == 2)
     }
 
-    @Test("a site that knows the block's hash has one secret left to open, or none")
+    @Test("a site that knows the block's hash has one secret left to open, however late")
     func noChoice() throws {
         var consortium = try Self.founded.get()
         try consortium.registerDrawn([item()], by: Self.east)
@@ -77,15 +77,85 @@ struct PanelTests {
             panels.insert(copy.asked(try item()))
         }
         #expect(panels.count == 1)
-        // Withheld, the item ends, and its content can never be registered again.
+        // Withheld, the site registers nothing more until it opens the very panel.
+        try consortium.execute([], at: 4)
         try consortium.applied([.closeItem("east/1")], by: Consortium.coordinator, at: 9)
-        #expect(try consortium.item(item())?.outcome == .tooFew)
+        let withheld = try #require(consortium.item(item()))
+        #expect(withheld.outcome == .open && withheld.secretOverdue && withheld.period == 0)
+        #expect(consortium.read { $0.openPeriod() }.items == 0)
         let again = try item(2)
-        var record = consortium.drawnRecord(again)
-        record.recordRegister.patient = data(named("patient of east/1"))
-        record.recordRegister.contentTag = data(Digest.sha256(Array("content east/1".utf8)).bytes)
-        try consortium.applied([record], by: Self.east)
-        #expect(consortium.item(again) == nil)
+        try consortium.applied([.grant(named("patient of \(again)"))], by: Self.east)
+        let other = consortium.drawnRecord(again)
+        #expect(try consortium.outcome(other, by: Self.east) == .secretsOverdue)
+        try consortium.applied(
+            [.openSeed("east/1", consortium.secret(of: item()))], by: Self.east, at: 40)
+        #expect(try panels == [consortium.asked(item())])
+        #expect(consortium.read { $0.openPeriod() }.items == 1)
+        #expect(try consortium.outcome(other, by: Self.east) == nil)
+        try consortium.answer(item(), [3, 3, 3])
+        #expect(try consortium.item(item())?.outcome == .approved)
+    }
+
+    @Test("a site with an overdue secret submits no update")
+    func overdueUpdate() throws {
+        var consortium = try Self.founded.get()
+        try consortium.registerDrawn([item()], by: Self.east)
+        for _ in 3...4 { try consortium.execute([]) }
+        try consortium.applied([.closeItem("east/1")], by: Consortium.coordinator, at: 9)
+        try consortium.startRun()
+        let model = try #require(consortium.run(1)).model
+        try consortium.applied([.openRound(1, 1, base: [UInt8](model))], by: Consortium.coordinator)
+        let update = consortium.submission(1, 1, by: Self.east)
+        #expect(try consortium.outcome(update, by: Self.east) == .secretsOverdue)
+        let north = consortium.submission(1, 1, by: Consortium.north)
+        #expect(try consortium.outcome(north, by: Consortium.north) == nil)
+        try consortium.applied(
+            [.openSeed("east/1", consortium.secret(of: item()))], by: Self.east)
+        #expect(try consortium.outcome(update, by: Self.east) == nil)
+    }
+
+    /// The state after a decision of the voters, without the block that it opens a term with.
+    private func decide(
+        _ consortium: inout Consortium, _ change: (inout WireDecision) throws -> Void
+    ) throws {
+        var wire = WireDecision()
+        wire.term = 2
+        wire.coordinator = Consortium.coordinator.text
+        wire.coordinatorKey = data(try signingKey(of: Consortium.coordinator).verifyingKey.bytes)
+        wire.voters = consortium.genesis.voters.wire
+        wire.reason = "as the test says"
+        try change(&wire)
+        let decision = try Decision(strictly: wire.encoded(), network: consortium.network)
+        let (height, agreement) = (consortium.height.next, consortium.agreement)
+        try consortium.change { try $0.open(decision, height: height, inForce: agreement) }
+    }
+
+    @Test("a decision that brings the site new keys, or ends it, ends what it can open no more")
+    func lostSecrets() throws {
+        var consortium = try Self.founded.get()
+        let (lost, fresh) = (try item(1), try item(2))
+        try consortium.registerDrawn([lost], by: Self.east)
+        try consortium.execute([], at: 7)
+        try consortium.registerDrawn([fresh], by: Self.east)
+        try consortium.applied([.closeItem(lost.text)], by: Consortium.coordinator, at: 9)
+        for isLeaving in [false, true] {
+            var copy = consortium
+            try decide(&copy) { wire in
+                if isLeaving {
+                    wire.leaving = [Self.east.text]
+                    wire.voters.voters.removeAll { $0.account == Self.east.text }
+                } else {
+                    wire.members = [data(try memberDocument(Self.east))]
+                }
+            }
+            let ended = try #require(copy.item(lost))
+            #expect(ended.outcome == .tooFew && ended.closedHeight == 10 && ended.isSecretLost)
+            #expect(copy.item(fresh)?.awaitsSeed == true)
+            try copy.applied([.closeItem(fresh.text)], by: Consortium.coordinator, at: 15)
+            #expect(copy.item(fresh)?.outcome == (isLeaving ? .tooFew : .open))
+            #expect(copy.item(fresh)?.secretOverdue == !isLeaving)
+            #expect(copy.audit().isEmpty)
+        }
     }
 
     @Test("who enters or leaves after the registration changes no panel")
@@ -220,8 +290,7 @@ struct PanelTests {
         #expect(throws: ExecutionFault.unknownSigner(reader)) { try copy.execute([refused]) }
     }
 
-    @Test(
-        "who is revoked by its site between commit and reveal keeps the stake, by itself loses it")
+    @Test("who leaves returns the stake to the reserve, with an answer unrevealed as well")
     func revokedAfterCommit() throws {
         let item = try item()
         for (isOwn, isLate) in [(false, false), (true, false), (false, true)] {
@@ -238,19 +307,49 @@ struct PanelTests {
                     [consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
             }
             let reader = readers[0]
+            let held = consortium.held(ConsortiumAccount.reserve)
             try consortium.applied(
                 [.revoke(reader.text)], by: isOwn ? reader : AccountID(.site, organisation(reader)),
                 at: isLate ? 9 : 8)
+            #expect(consortium.held(ConsortiumAccount.reserve) == held + 10_000_000)
             try consortium.applied([.closeItem(item.text)], by: Consortium.coordinator, at: 9)
-            let isSpared = !isOwn && !isLate
-            #expect(
-                consortium.held(ConsortiumAccount.stake(of: reader))
-                    == (isSpared ? 10_000_000 : 0))
-            #expect(
-                consortium.held(ConsortiumAccount.appeal(of: reader))
-                    == (isSpared ? 0 : 10_000_000))
+            #expect(consortium.held(ConsortiumAccount.stake(of: reader)) == 0)
+            #expect(consortium.held(ConsortiumAccount.appeal(of: reader)) == 0)
             #expect(consortium.audit().isEmpty)
         }
+    }
+
+    @Test("what an appeal brings back after its reader left goes on to the reserve, once")
+    func lateAppeal() throws {
+        var consortium = try Self.founded.get()
+        let item = try item()
+        try consortium.draw([item], by: Self.east)
+        let readers = consortium.asked(item)
+        let (silent, site) = (readers[0], AccountID(.site, organisation(readers[0])))
+        for reader in readers {
+            try consortium.applied([consortium.commit(item, 3, by: reader)], by: reader, at: 5)
+        }
+        for reader in readers.dropFirst() {
+            try consortium.applied([consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
+        }
+        let closing = try consortium.envelope([.closeItem(item.text)], by: Consortium.coordinator)
+        let effects = try consortium.execute([closing], at: 9).effects
+        let penalty = try #require(effects.first?.postings.first)
+        let (stake, appeal) = (
+            ConsortiumAccount.stake(of: silent), ConsortiumAccount.appeal(of: silent)
+        )
+        #expect(consortium.held(appeal) == 10_000_000)
+        try consortium.applied([.revoke(silent.text)], by: silent)
+        for voter in [Self.east, Consortium.north, Consortium.west] {
+            try consortium.applied(
+                [.correction(closing.id.bytes, penalty, returned: 10_000_000)], by: voter)
+        }
+        #expect(consortium.held(stake) == 10_000_000 && consortium.held(appeal) == 0)
+        let held = consortium.held(ConsortiumAccount.reserve)
+        try consortium.applied([.revoke(silent.text)], by: site)
+        #expect(consortium.held(ConsortiumAccount.reserve) == held + 10_000_000)
+        #expect(try consortium.outcome(.revoke(silent.text), by: site) == .unknownAccount)
+        #expect(consortium.audit().isEmpty)
     }
 
     @Test("who has left meanwhile is asked in no later wave, and not as a senior")

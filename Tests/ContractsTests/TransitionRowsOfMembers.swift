@@ -22,6 +22,13 @@ private func newKeys(of account: AccountID) throws -> [UInt8] {
         transport: named("new transport key"), endpoint: "")
 }
 
+/// The reader has left by a decision, which moves no money: its stake is where it was.
+private func left(_ consortium: inout Consortium) throws {
+    guard var state = consortium.read({ $0.member(reader) }) else { return }
+    state.endedHeight = consortium.height.value
+    consortium.corrupt(.members, Array(reader.text.utf8), state.encoded())
+}
+
 /// The site has enrolled that many readers.
 private func enrolled(_ readers: UInt64, _ consortium: inout Consortium, by site: AccountID) {
     var count = WireSequenceState()
@@ -60,6 +67,21 @@ extension TransitionTests {
         },
         TransitionRow(nil, "a reader revokes itself") {
             try $0.outcome(.revoke(reader.text), by: reader)
+        },
+        TransitionRow(.unknownAccount, "revoking a reader twice") {
+            try $0.applied([.revoke(reader.text)], by: reader)
+            return try $0.outcome(.revoke(reader.text), by: north)
+        },
+        TransitionRow(.notPermitted, "another site sends on a stake that came back") {
+            try left(&$0)
+            return try $0.outcome(.revoke(reader.text), by: north)
+        },
+        TransitionRow(nil, "the coordinator sends on a stake that came back") {
+            try left(&$0)
+            return try $0.outcome(.revoke(reader.text), by: Consortium.coordinator)
+        },
+        TransitionRow(.notPermitted, "the coordinator revokes a site's reader") {
+            try $0.outcome(.revoke(reader.text), by: Consortium.coordinator)
         },
         TransitionRow(.malformedField, "revoking what is no account") {
             try $0.outcome(.revoke("east"), by: east)

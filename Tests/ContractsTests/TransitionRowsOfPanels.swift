@@ -14,6 +14,14 @@ private func registered(_ consortium: inout Consortium) throws -> ItemID {
     return item
 }
 
+/// As ``registered(_:)``, and the site has not opened the secret by height 9.
+private func overdue(_ consortium: inout Consortium) throws -> ItemID {
+    let item = try registered(&consortium)
+    for _ in 3...4 { try consortium.execute([]) }
+    try consortium.applied([.closeItem(item.text)], by: office, at: 9)
+    return item
+}
+
 /// As ``registered(_:)``, and three readers are drawn at height 4.
 private func drawn(_ consortium: inout Consortium) throws -> ItemID {
     let item = try registered(&consortium)
@@ -116,9 +124,8 @@ extension TransitionTests {
             return try $0.outcome(.openSeed(item.text, named("s")), by: Consortium.north, at: 9)
         },
         TransitionRow(.itemClosed, "a secret after the item ended") {
-            let item = try registered(&$0)
-            try $0.applied([.closeItem(item.text)], by: office, at: 9)
-            return try $0.outcome(.openSeed(item.text, named("s")), by: east, at: 10)
+            let item = try closed(&$0)
+            return try $0.outcome(.openSeed(item.text, named("s")), by: east)
         },
         TransitionRow(.seedNotAwaited, "a secret opened twice") {
             let item = try drawn(&$0)
@@ -132,10 +139,28 @@ extension TransitionTests {
             let item = try registered(&$0)
             return try $0.outcome(.openSeed(item.text, named("s")), by: east, at: 5)
         },
-        TransitionRow(.seedWindowOver, "another secret, after the window") {
+        TransitionRow(.seedDoesNotOpen, "another secret, after the window") {
             let item = try registered(&$0)
             try $0.execute([], at: 4)
             return try $0.outcome(.openSeed(item.text, named("s")), by: east, at: 9)
+        },
+        TransitionRow(nil, "the secret, long after the window") {
+            let item = try overdue(&$0)
+            return try $0.outcome(.openSeed(item.text, $0.secret(of: item)), by: east, at: 99)
+        },
+        TransitionRow(.secretsOverdue, "the record of before again, while its secret is overdue") {
+            let item = try overdue(&$0)
+            return try $0.outcome($0.drawnRecord(item), by: east)
+        },
+        TransitionRow(.itemExists, "the record of before again, when its secret is open") {
+            let item = try overdue(&$0)
+            try $0.applied([.openSeed(item.text, $0.secret(of: item))], by: east)
+            return try $0.outcome($0.drawnRecord(item), by: east)
+        },
+        TransitionRow(.noConsent, "another site's record, while this one's secret is overdue") {
+            _ = try overdue(&$0)
+            return try $0.outcome(
+                $0.drawnRecord(itemID("north/1")), by: Consortium.north)
         },
         TransitionRow(.seedDoesNotOpen, "another secret at the last height of the window") {
             let item = try registered(&$0)
@@ -149,6 +174,10 @@ extension TransitionTests {
         TransitionRow(nil, "a close after a withheld secret") {
             let item = try registered(&$0)
             return try $0.outcome(.closeItem(item.text), by: office, at: 9)
+        },
+        TransitionRow(.itemNotReady, "a second close after a withheld secret") {
+            let item = try overdue(&$0)
+            return try $0.outcome(.closeItem(item.text), by: office)
         },
         TransitionRow(.doesNotOpen, "another reader's commitment and answer, with its own salt") {
             let item = try drawn(&$0)

@@ -25,6 +25,9 @@ struct SeedDutyTests {
         #expect(try owed(Consortium.east, at: 5) == [.openSeeds(registered: 2)])
         try consortium.applied(
             [.closeItem("east/2")], by: Consortium.coordinator, at: 9)
-        #expect(try owed(Consortium.east, at: 10).isEmpty, "opened, or withheld to the end")
+        #expect(try owed(Consortium.east, at: 10) == [.openSeeds(registered: 2)], "overdue")
+        try consortium.applied(
+            [.openSeed("east/2", consortium.secret(of: items[1]))], by: Consortium.east, at: 30)
+        #expect(try owed(Consortium.east, at: 31).isEmpty)
     }
 }

@@ -168,6 +168,14 @@ package struct Consortium: Sendable {
         state.apply([StateKey(table, key): bytes])
     }
 
+    /// Changes the state without a transaction, as the opening of a term does.
+    package mutating func change(_ body: (inout ChangeSet) throws -> Void) rethrows {
+        var overlay = ChangeSet(above: state)
+        try body(&overlay)
+        _ = overlay.commit()
+        state.apply(overlay.changes)
+    }
+
     package func read<Result>(_ body: (inout ChangeSet) throws -> Result) rethrows -> Result {
         var changes = ChangeSet(above: state)
         return try body(&changes)

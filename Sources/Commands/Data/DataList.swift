@@ -30,7 +30,7 @@ extension Tally.DataCommand {
                     + "disputed, \(items.tooFew) too few, \(items.open) open; "
                     + "\(report.duplicates) duplicates"
                     + report.withheldSecrets.map {
-                        "\n\($0.site) withheld the secret of \($0.items) items: no panel was drawn"
+                        "\n\($0.site) has not opened the secrets of \($0.items) items in time: no panel is drawn"
                     }.joined()
             }
         }

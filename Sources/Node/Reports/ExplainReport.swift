@@ -140,8 +140,14 @@ extension ReportView {
                 ? "two seniors agree, after \(grades.count) answers of readers did not suffice"
                 : "neither \(grades.count) answers of readers nor two seniors came to a label"
         }
-        if state.isSecretWithheld { return "the site withheld its secret: nobody was asked" }
+        if state.isSecretLost {
+            return "nobody can open the site's secret any more: nobody was asked"
+        }
         switch state.outcome {
+        case .open where state.secretOverdue:
+            return
+                "the site has not opened its secret by height \(state.seedUntil); until it does it "
+                + "can register nothing and submit no update"
         case .open where state.awaitsSeed:
             return
                 "the site's secret is awaited until height \(state.seedUntil); then the panel is "
@@ -224,11 +230,11 @@ extension ReportView {
             return "has committed and not yet revealed"
         }
         let member = AccountID(answer.annotator).flatMap { state.member($0) }
-        guard let member, member.endedHeight > 0, !member.endedByItself else {
+        guard let member, member.endedHeight > 0 else {
             return "committed and never revealed: the stake left was taken"
         }
-        return "committed and never revealed; its keys were ended by another at height "
-            + "\(member.endedHeight), and if that was before the reveals were over, the stake stays"
+        return "committed and never revealed; its keys ended at height \(member.endedHeight), and "
+            + "if that was before the reveals were over, its stake went back to the reserve"
     }
 
     /// Sets the figure of a grade or class of an approved item, from the period in which its row

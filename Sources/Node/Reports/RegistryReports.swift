@@ -91,7 +91,7 @@ package struct DataReport: Codable, Sendable {
     package let records: [RecordEntry]
     package let items: ItemCounts
     package let duplicates: Int
-    /// Items whose site withheld its secret, so that no panel was drawn.
+    /// Items whose site has not opened its secret, so that no panel was drawn.
     package let withheldSecrets: [WithheldSecrets]
     package let settledHeight: UInt64
 
@@ -187,9 +187,7 @@ extension Reporter {
     }
 }
 
-/// How often a site withheld the secret of an item's panel.
-///
-/// Once is an outage; a site that does it often may be choosing its readers.
+/// How many secrets of items' panels a site has not opened in time, or can open no more.
 package struct WithheldSecrets: Codable, Sendable {
     package let site: String
     package let items: Int
@@ -197,7 +195,7 @@ package struct WithheldSecrets: Codable, Sendable {
 
 private func withheldSecrets(_ items: [[UInt8]: WireItemState]) -> [WithheldSecrets] {
     var counts: [String: Int] = [:]
-    for (key, item) in items where item.isSecretWithheld {
+    for (key, item) in items where item.secretOverdue || item.isSecretLost {
         guard let item = ItemID(String(decoding: key, as: UTF8.self)) else { continue }
         counts[item.site, default: 0] += 1
     }

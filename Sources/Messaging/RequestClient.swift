@@ -4,7 +4,8 @@ package import Cryptography
 /// Sends requests to one server, many at a time, and matches its answers to them.
 ///
 /// It connects, and connects again, by itself. A request that was cut off by a lost connection
-/// is not sent a second time: it times out, and its caller repeats it, as every request may be.
+/// is not sent a second time: it fails at once, since an answer finds only the connection that
+/// asked, and its caller repeats it, as every request may be.
 package actor RequestClient {
     private struct Pending {
         /// Until the request is handed to libzmq.
@@ -233,6 +234,16 @@ package actor RequestClient {
         }
     }
 
+    /// Fails what was sent on a connection that is no more, and was not answered before its end.
+    private func cutOff() {
+        while let message = try? socket.receive() { take(message.frames) }
+        let now = ContinuousClock.now
+        for (id, request) in pending.sorted(by: { $0.key < $1.key }) where request.body == nil {
+            let asked = request.deadline - request.timeout
+            fail(id, MessagingError.timedOut(endpoint: endpoint, after: now - asked, link: link))
+        }
+    }
+
     private func tickIfNeeded() {
         let shouldTick = !pending.isEmpty
         guard shouldTick != isTicking else { return }
@@ -246,7 +257,10 @@ package actor RequestClient {
             switch event {
             case .reached: link = .connected
             case .refused: link = .refused
-            case .lost: if link == .connected { link = .lost }
+            case .lost where link == .connected:
+                link = .lost
+                cutOff()
+            case .lost: break
             }
         }
     }

@@ -67,6 +67,33 @@ struct LifetimeTests {
         await consortium.context.shutdown()
     }
 
+    @Test("a request on a connection that is lost fails at once, what was answered before does not")
+    func cutOff() async throws {
+        let consortium = try Consortium()
+        let gate = Gate()
+        let server = try consortium.server { _, body in
+            if body == [1] { await gate.pass() }
+            return body
+        }
+        let client = try consortium.client(server, consortium.register("site/north"))
+        let waiting = Task { try await client.request([1], timeout: .seconds(600)) }
+        let arrived = try await eventually { await gate.arrivals == 1 }
+        #expect(arrived)
+        #expect(try await client.request([2], timeout: .seconds(20)) == [2])
+        await server.close(draining: .zero)
+        do {
+            _ = try await waiting.value
+            Issue.record("it was answered")
+        } catch MessagingError.timedOut(server.endpoints[0], let after, link: .lost) {
+            #expect(after < .seconds(60))
+        }
+        await gate.open()
+        let other = try await reopened(consortium, server.endpoints[0])
+        #expect(try await client.request([3], timeout: .seconds(20)) == [2])
+        await other.close()
+        await consortium.context.shutdown()
+    }
+
     /// Opens a second server where the first one was, once libzmq has let the port go.
     private func reopened(_ consortium: Consortium, _ endpoint: String) async throws
         -> RequestServer

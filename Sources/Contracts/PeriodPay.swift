@@ -8,28 +8,29 @@ extension ChangeSet {
     ///   - period: its number.
     ///   - approved: its approved items.
     ///   - rule: the agreement's.
+    /// - Returns: how many items were judged by gold.
     /// - Throws: ``Rejection/amountOverflow`` when a count leaves its range.
     mutating func closeBooks(
         of period: UInt32, _ approved: [ItemID: WireItemState], _ rule: WireAnnotationRule
-    ) throws(Rejection) {
+    ) throws(Rejection) -> Int {
         switch rule.kind {
-        case .class, .ordinal: try closeGrades(of: period, approved, rule)
+        case .class, .ordinal: return try closeGrades(of: period, approved, rule)
         case .measurement:
-            try closeGraded(
+            return try closeGraded(
                 of: period, measurements(approved), rule.measurementRule,
                 knowledge(of: approved, rule))
         case .boxes:
-            try closeGraded(
+            return try closeGraded(
                 of: period, boxSets(approved), rule.boxRule, knowledge(of: approved, rule))
         case .masks:
-            try closeGraded(
+            return try closeGraded(
                 of: period, masks(approved), rule.maskRule, knowledge(of: approved, rule))
         }
     }
 
     private mutating func closeGrades(
         of period: UInt32, _ approved: [ItemID: WireItemState], _ rule: WireAnnotationRule
-    ) throws(Rejection) {
+    ) throws(Rejection) -> Int {
         // Answers and rows from before an agreement with fewer classes count no more.
         let classes = Int(rule.classes)
         let gold = truths(approved.mapValues { [UInt8]($0.gold) }, rule)
@@ -77,12 +78,13 @@ extension ChangeSet {
             total.carriedAnswers = UInt32(clamping: result.carried.answers)
             set(.payTotals, Array(reader.text.utf8), to: total)
         }
+        return gold.count
     }
 
     private mutating func closeGraded<Rule: GradedRule>(
         of period: UInt32, _ approved: [ItemID: [AccountID: Rule.Value]], _ rule: Rule,
         _ known: PayKnowledge<Rule.Value>
-    ) throws(Rejection) {
+    ) throws(Rejection) -> Int {
         let totals = payTotals()
         let carried = totals.compactMapValues { total in
             total.carriedAnswers > 0
@@ -114,6 +116,7 @@ extension ChangeSet {
             total.carriedChance = result.carried.chance
             set(.payTotals, Array(reader.text.utf8), to: total)
         }
+        return known.gold.count
     }
 
     private mutating func payTotals() -> [AccountID: WirePayTotal] {

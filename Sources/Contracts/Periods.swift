@@ -179,8 +179,8 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
         if state.isApproved { approved[item] = state }
     }
     changes.forgetGold(withheld, of: period, carryingOver: !carriedOver.isEmpty)
-    if !withheld.isEmpty { period.gold = 0 }
-    try changes.closeBooks(of: period.number, approved, rule)
+    // Of items without a label nobody is judged, gold or not.
+    period.gold = UInt32(clamping: try changes.closeBooks(of: period.number, approved, rule))
     period.closedHeight = call.height
     changes.set(.periods, bigEndian(period.number), to: period)
     var next = WirePeriodState()

@@ -50,8 +50,10 @@ extension ChangeSet {
         }
         let totals = payTotals()
         let carried = totals.compactMapValues { total in
-            total.carriedAnswers > 0 && [0, classes * classes].contains(total.carried.count)
-                ? PayRows(answers: UInt64(total.carriedAnswers), joint: total.carried) : nil
+            total.carriedAnswers > 0
+                ? widened(total.carried, to: classes).flatMap {
+                    PayRows(answers: UInt64(total.carriedAnswers), joint: $0)
+                } : nil
         }
         let batch: ScoreBatch
         let results: [AccountID: PayResult<PayRows>]
@@ -172,6 +174,20 @@ package func boxSets(_ items: [ItemID: WireItemState]) -> [ItemID: [AccountID: B
 /// Masks of items, by reader.
 package func masks(_ items: [ItemID: WireItemState]) -> [ItemID: [AccountID: RunMask]] {
     items.mapValues { state in answers(of: state) { $0.mask(on: state.size) } }
+}
+
+/// A table of counts, classes × classes, as one of more classes: a decision may add some at the
+/// end, and what was counted before stays where it was.
+///
+/// - Returns: nil for the table of more classes than these.
+package func widened(_ table: [UInt64], to classes: Int) -> [UInt64]? {
+    guard !table.isEmpty, table.count != classes * classes else { return table }
+    guard let own = (1..<max(1, classes)).first(where: { $0 * $0 == table.count }) else {
+        return nil
+    }
+    var wide = Array(repeating: UInt64(0), count: classes * classes)
+    for (cell, count) in table.enumerated() { wide[cell / own * classes + cell % own] = count }
+    return wide
 }
 
 private func payState(_ result: PayResult<some PayEvidence>) -> WirePayState {

@@ -186,12 +186,13 @@ def kappa_permille(n, agreed, chance):
     return 1000 * (agreed - chance) // (1000 * n - chance) if 1000 * n > chance else 0
 
 
-def period(items, rule, gold=None, carried=None):
+def period(items, rule, gold=None, carried=None, rulings=None):
     """items {item: {reader: answer}} (approved, first wave), gold {item: truth} -> {reader: result}.
 
     carried {reader: (answers, n, agreed, chance)}. Gold rows form a cycle of their own and count eight times.
+    rulings {item: label}: what seniors said instead; of items without gold it is everybody's reference.
     """
-    gold, carried = gold or {}, carried or {}
+    gold, carried, rulings = gold or {}, carried or {}, rulings or {}
     weight = {r: 1 for i in items for r in items[i]}
     tests = {r: graded([(items[i][r], gold[i]) for i in sorted(items) if i in gold and r in items[i]], rule)
              for r in weight}
@@ -203,7 +204,8 @@ def period(items, rule, gold=None, carried=None):
         for i in sorted(items):
             if r in items[i] and i not in gold:
                 others = sorted(o for o in items[i] if o != r)
-                reference = rule.reference([items[i][o] for o in others], [weight[o] for o in others])
+                reference = rulings[i] if i in rulings else rule.reference(
+                    [items[i][o] for o in others], [weight[o] for o in others])
                 if reference is not None:
                     rows.append((items[i][r], reference))
         sums[r][0] += sum(r in items[i] for i in items)
@@ -222,6 +224,37 @@ def period(items, rule, gold=None, carried=None):
             cost = n * fee
             result[r].update(points=points[r], fee=cost, weight=max(0, points[r] - cost),
                              shortfall=max(0, cost - points[r]))
+    return result
+
+
+def corrected(before, after):
+    """What a closed period's results become: the sums of `after`, the fee of a row as it was; who was not rated is not.
+
+    before, after as ``period`` gives them, without and with what seniors ruled since the close.
+    """
+    result = {}
+    for r, new in after.items():
+        result[r] = {k: new[k] for k in ("answers", "n", "agreed", "chance")} | dict(weight=None)
+        if before.get(r, new)["weight"] is not None and r in before:
+            points = 1000 * (new["agreed"] - new["chance"])
+            cost = new["n"] * (before[r]["fee"] // before[r]["n"])
+            result[r].update(points=points, fee=cost, weight=max(0, points - cost), shortfall=max(0, cost - points))
+    return result
+
+
+def settled(before, after, share, stake):
+    """One round that paid `before`, and is corrected to `after` -> {reader: (moved, penalty, penalty after)}.
+
+    moved is what the reader has more, in microtokens; stake what each had when the round closed.
+    """
+    total = sum(r["weight"] or 0 for r in before.values())
+    part = lambda points: share * points // total
+    result = {}
+    for reader, was in before.items():
+        if was["weight"] is not None:
+            now = after[reader]
+            charged = min(stake, part(was["shortfall"]))
+            result[reader] = [part(now["weight"]) - part(was["weight"]), charged, min(stake, part(now["shortfall"]))]
     return result
 
 
@@ -279,6 +312,21 @@ def drawn_case(kind, rng, readers, count, sizes):
             answers[reader] = answer
         items[number] = answers
     return items
+
+
+def drawn_ruling(kind, rng, items, item):
+    """A label of seniors: what a reader of another item said there, as far as it fits this image."""
+    other = rng.choice([i for i in items if i != item and len(items[i]) > 2])
+    answer = sorted(items[other].items())[rng.randrange(2)][1]
+    if kind == "measurement":
+        return answer
+    size = next(iter(items[item].values()))[0]
+    fitted = Boxes.fitted(answer, size) if kind == "boxes" else frozenset(Masks.fitted(answer, size))
+    return size, fitted
+
+
+def texts(results):
+    return {str(r): v for r, v in results.items()}
 
 
 def framed(*fields):
@@ -340,6 +388,23 @@ def main():
             results = dict(plain=period(items, rule), gold=period(items, rule, gold),
                            carried=period({i: items[i] for i in range(12)}, rule,
                                           carried={r: (20 + r, 18, 15_000 - 1000 * r, 9000) for r in range(4)}))
+            share = 300_000
+            rulings = {i: drawn_ruling(kind, rng, items, i) for i in (3, 17, 18, 40, 59)}
+            late = (17, 40)  # without consensus at the close
+            reversals = []
+            # Everybody is rated; the same with gold; some have less than 30 answers and carry their rows.
+            for truths, count, stake in (({}, 60, 1_750), (gold, 60, 150_000), ({}, 49, 150_000)):
+                few = {i: items[i] for i in range(count)}
+                was = period({i: few[i] for i in few if i not in late}, rule, truths)
+                ruled = {i: rulings[i] for i in rulings if i in few}
+                now = period(few, rule, truths, rulings=ruled)
+                # Gold that had no label at the close makes no rows after it.
+                late_gold = set(late) & set(truths)
+                after = corrected(was, period(
+                    {i: few[i] for i in few if i not in late_gold}, rule, truths, rulings=ruled))
+                reversals.append(dict(
+                    gold=bool(truths), items=count, stake=stake, before=texts(was), open=texts(now),
+                    after=texts(after), money=texts(settled(was, after, share, stake))))
             outcomes = []
             for i in items:
                 outcome, label = rule.consensus([a for _, a in sorted(items[i].items())])
@@ -348,7 +413,8 @@ def main():
                 kind=kind, name=name, **shown,
                 items=[[[r, written(kind, a)] for r, a in sorted(items[i].items())] for i in items],
                 gold=[[i, written(kind, gold[i])] for i in gold], outcomes=outcomes,
-                results={k: {str(r): v for r, v in results[k].items()} for k in results}))
+                rulings=[[i, written(kind, rulings[i])] for i in rulings], late=late, share=share,
+                reversals=reversals, results={k: texts(results[k]) for k in results}))
     print("{\"cases\": [\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]}")
 
 

@@ -99,3 +99,12 @@ package func apply(
     case nil: throw .malformedField
     }
 }
+
+extension TermHistory {
+    /// The rule of annotation at a height at which something was decided; nil, or 0 for what is
+    /// not decided yet, the rule in force.
+    package func annotationRule(at height: UInt64?) -> WireAnnotationRule {
+        let decided = height.flatMap { $0 == 0 ? nil : rules(at: Height($0)) }
+        return (decided ?? newest).agreement.annotation
+    }
+}

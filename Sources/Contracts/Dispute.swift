@@ -70,7 +70,7 @@ extension ChangeSet {
         state.reversal.closeIndex = call.id.index
         var period = openPeriod()
         guard state.period == period.number else {
-            return try correctPay(of: item, from: before, to: state, rule, call)
+            return try correctPay(of: item, from: before, to: state, call)
         }
         switch before.outcome {
         case .disputed: period.disputed -= min(1, period.disputed)

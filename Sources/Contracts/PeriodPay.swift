@@ -8,28 +8,29 @@ extension ChangeSet {
     ///   - period: its number.
     ///   - approved: its approved items.
     ///   - rule: the agreement's.
+    /// - Returns: how many items were judged by gold.
     /// - Throws: ``Rejection/amountOverflow`` when a count leaves its range.
     mutating func closeBooks(
         of period: UInt32, _ approved: [ItemID: WireItemState], _ rule: WireAnnotationRule
-    ) throws(Rejection) {
+    ) throws(Rejection) -> Int {
         switch rule.kind {
-        case .class, .ordinal: try closeGrades(of: period, approved, rule)
+        case .class, .ordinal: return try closeGrades(of: period, approved, rule)
         case .measurement:
-            try closeGraded(
+            return try closeGraded(
                 of: period, measurements(approved), rule.measurementRule,
                 knowledge(of: approved, rule))
         case .boxes:
-            try closeGraded(
+            return try closeGraded(
                 of: period, boxSets(approved), rule.boxRule, knowledge(of: approved, rule))
         case .masks:
-            try closeGraded(
+            return try closeGraded(
                 of: period, masks(approved), rule.maskRule, knowledge(of: approved, rule))
         }
     }
 
     private mutating func closeGrades(
         of period: UInt32, _ approved: [ItemID: WireItemState], _ rule: WireAnnotationRule
-    ) throws(Rejection) {
+    ) throws(Rejection) -> Int {
         // Answers and rows from before an agreement with fewer classes count no more.
         let classes = Int(rule.classes)
         let gold = truths(approved.mapValues { [UInt8]($0.gold) }, rule)
@@ -49,8 +50,10 @@ extension ChangeSet {
         }
         let totals = payTotals()
         let carried = totals.compactMapValues { total in
-            total.carriedAnswers > 0 && [0, classes * classes].contains(total.carried.count)
-                ? PayRows(answers: UInt64(total.carriedAnswers), joint: total.carried) : nil
+            total.carriedAnswers > 0
+                ? widened(total.carried, to: classes).flatMap {
+                    PayRows(answers: UInt64(total.carriedAnswers), joint: $0)
+                } : nil
         }
         let batch: ScoreBatch
         let results: [AccountID: PayResult<PayRows>]
@@ -77,12 +80,13 @@ extension ChangeSet {
             total.carriedAnswers = UInt32(clamping: result.carried.answers)
             set(.payTotals, Array(reader.text.utf8), to: total)
         }
+        return gold.count
     }
 
     private mutating func closeGraded<Rule: GradedRule>(
         of period: UInt32, _ approved: [ItemID: [AccountID: Rule.Value]], _ rule: Rule,
         _ known: PayKnowledge<Rule.Value>
-    ) throws(Rejection) {
+    ) throws(Rejection) -> Int {
         let totals = payTotals()
         let carried = totals.compactMapValues { total in
             total.carriedAnswers > 0
@@ -114,6 +118,7 @@ extension ChangeSet {
             total.carriedChance = result.carried.chance
             set(.payTotals, Array(reader.text.utf8), to: total)
         }
+        return known.gold.count
     }
 
     private mutating func payTotals() -> [AccountID: WirePayTotal] {
@@ -169,6 +174,20 @@ package func boxSets(_ items: [ItemID: WireItemState]) -> [ItemID: [AccountID: B
 /// Masks of items, by reader.
 package func masks(_ items: [ItemID: WireItemState]) -> [ItemID: [AccountID: RunMask]] {
     items.mapValues { state in answers(of: state) { $0.mask(on: state.size) } }
+}
+
+/// A table of counts, classes × classes, as one of more classes: a decision may add some at the
+/// end, and what was counted before stays where it was.
+///
+/// - Returns: nil for the table of more classes than these.
+package func widened(_ table: [UInt64], to classes: Int) -> [UInt64]? {
+    guard !table.isEmpty, table.count != classes * classes else { return table }
+    guard let own = (1..<max(1, classes)).first(where: { $0 * $0 == table.count }) else {
+        return nil
+    }
+    var wide = Array(repeating: UInt64(0), count: classes * classes)
+    for (cell, count) in table.enumerated() { wide[cell / own * classes + cell % own] = count }
+    return wide
 }
 
 private func payState(_ result: PayResult<some PayEvidence>) -> WirePayState {

@@ -66,10 +66,28 @@ extension ChangeSet {
         setOpenPeriod(period)
     }
 
-    private mutating func score(_ account: [UInt8], cells: Int) -> WireScoreState {
-        var state = value(WireScoreState.self, .scores, account) ?? WireScoreState()
-        if state.settled.count != cells { state.settled = Array(repeating: 0, count: cells) }
-        if state.online.count != cells { state.online = Array(repeating: 0, count: cells) }
+    /// The counts of the prior.
+    private mutating func prior(classes: Int) -> WireScoreState {
+        var state = value(WireScoreState.self, .scores, []) ?? WireScoreState()
+        func resized(_ counts: [UInt64]) -> [UInt64] {
+            let kept = counts.count > classes ? [] : counts
+            return kept + Array(repeating: 0, count: classes - kept.count)
+        }
+        state.settled = resized(state.settled)
+        state.online = resized(state.online)
+        return state
+    }
+
+    /// The counts of a reader, empty when they are of more classes than there are now.
+    private mutating func score(of reader: AccountID, classes: Int) -> WireScoreState {
+        var state =
+            value(WireScoreState.self, .scores, Array(reader.text.utf8)) ?? WireScoreState()
+        let none = Array(repeating: UInt64(0), count: classes * classes)
+        func resized(_ table: [UInt64]) -> [UInt64] {
+            table.isEmpty ? none : widened(table, to: classes) ?? none
+        }
+        state.settled = resized(state.settled)
+        state.online = resized(state.online)
         return state
     }
 
@@ -82,12 +100,12 @@ extension ChangeSet {
         var given: [ClassAnswer] = []
         for answer in answers {
             guard let reader = AccountID(answer.annotator) else { continue }
-            let state = score(Array(reader.text.utf8), cells: classes * classes)
+            let state = score(of: reader, classes: classes)
             states[reader] = state
             tables[reader] = sum(state.settled, state.online)
             given.append(ClassAnswer(annotator: reader, answer: Int(answer.grade) - 1))
         }
-        let prior = score([], cells: classes)
+        let prior = prior(classes: classes)
         // Counts stay far below 2⁶³: an item adds 2³⁰, and the ledger cannot hold 2³³ items.
         guard
             let counts = try? ScoreCounts(
@@ -115,20 +133,19 @@ extension ChangeSet {
 
     /// Replaces the online counts of a period by its batch.
     mutating func settleScores(_ batch: ScoreCounts, classes: Int) {
-        var prior = score([], cells: classes)
+        var prior = prior(classes: classes)
         prior.settled = sum(prior.settled, batch.prior)
         prior.settledAnswers += prior.onlineAnswers
         prior.online = Array(repeating: 0, count: classes)
         prior.onlineAnswers = 0
         set(.scores, [], to: prior)
         for reader in batch.annotators {
-            let key = Array(reader.text.utf8)
-            var state = score(key, cells: classes * classes)
+            var state = score(of: reader, classes: classes)
             state.settled = sum(state.settled, batch.confusion(of: reader))
             state.settledAnswers += state.onlineAnswers
             state.online = Array(repeating: 0, count: classes * classes)
             state.onlineAnswers = 0
-            set(.scores, key, to: state)
+            set(.scores, Array(reader.text.utf8), to: state)
         }
     }
 }
@@ -179,8 +196,8 @@ func close(_ body: WirePeriodClose, _ call: Call, _ changes: inout ChangeSet) th
         if state.isApproved { approved[item] = state }
     }
     changes.forgetGold(withheld, of: period, carryingOver: !carriedOver.isEmpty)
-    if !withheld.isEmpty { period.gold = 0 }
-    try changes.closeBooks(of: period.number, approved, rule)
+    // Of items without a label nobody is judged, gold or not.
+    period.gold = UInt32(clamping: try changes.closeBooks(of: period.number, approved, rule))
     period.closedHeight = call.height
     changes.set(.periods, bigEndian(period.number), to: period)
     var next = WirePeriodState()

@@ -24,10 +24,10 @@ private struct PaySums {
     /// Adds a change; a sum that would leave its range stays as it was.
     mutating func add(_ change: PayChange, classes: Int) {
         answers = answers.addingReportingOverflow(change.answers).partialValue
-        if change.without != nil || change.with != nil {
-            if joint.count != classes * classes {
-                joint = Array(repeating: 0, count: classes * classes)
-            }
+        if change.without != nil || change.with != nil,
+            let wide = widened(joint, to: classes)
+        {
+            joint = wide.isEmpty ? Array(repeating: 0, count: classes * classes) : wide
             let cells = 0..<classes
             if let row = change.without, cells.contains(row.own), cells.contains(row.reference) {
                 let cell = row.own * classes + row.reference
@@ -66,17 +66,18 @@ extension ChangeSet {
     /// Pays and charges what a reversal makes of a closed period.
     ///
     /// Of the item's first wave each row gets the seniors' label as its reference. The fee of a row
-    /// stays what it was when the period closed. Rounds whose appeal window is open are corrected
-    /// by postings; those before are final.
+    /// stays what it was when the period closed, and rows are judged by the agreement of that day.
+    /// Rounds whose appeal window is open are corrected by postings; those before are final.
     mutating func correctPay(
         of item: ItemID, from before: WireItemState, to after: WireItemState,
-        _ rule: WireAnnotationRule, _ call: Call
+        _ call: Call
     ) throws(Rejection) {
         guard before.gold.isEmpty else { return }
+        let rule = rule(of: before.period, call)
         let readers = before.firstAnswers.compactMap { AccountID($0.annotator) }.sorted()
         for reader in readers {
             let change = payChange(of: reader, item, from: before, to: after, rule)
-            guard let shift = shift(reader, before.period, by: change, rule) else { continue }
+            guard let shift = shift(reader, before.period, by: change, call) else { continue }
             for entry in entries(in: .roundShares) {
                 guard
                     let share = value(WireRoundShareState.self, .roundShares, entry.key.key),
@@ -85,6 +86,12 @@ extension ChangeSet {
                 try correct(reader, shift, share, window: entry.key.key, call)
             }
         }
+    }
+
+    /// The rule under which a period closed.
+    private mutating func rule(of period: UInt32, _ call: Call) -> WireAnnotationRule {
+        let closed = value(WirePeriodState.self, .periods, bigEndian(period))?.closedHeight
+        return call.context.terms.annotationRule(at: closed)
     }
 
     private mutating func payChange(
@@ -178,17 +185,17 @@ extension ChangeSet {
     ///
     /// - Returns: nil when no money moved by these rows yet.
     private mutating func shift(
-        _ reader: AccountID, _ period: UInt32, by change: PayChange, _ rule: WireAnnotationRule
+        _ reader: AccountID, _ period: UInt32, by change: PayChange, _ call: Call
     ) -> PayShift? {
-        let (classes, isGrade) = (Int(rule.classes), rule.kind.isGrade)
         let key = Array(reader.text.utf8)
         var total = value(WirePayTotal.self, .payTotals, key) ?? WirePayTotal()
         for number in period..<max(period, openPeriod().number) {
             guard let before = pay(of: reader, in: number), before.rated else { continue }
+            let rule = rule(of: number, call)
             var sums = PaySums(
                 answers: before.answers, joint: before.joint, rows: before.rows,
                 agreed: before.agreed, chance: before.chance)
-            sums.add(change, classes: classes)
+            sums.add(change, classes: Int(rule.classes))
             guard let after = repaid(before, sums, rule) else { return nil }
             set(.reversals, payKey(number, reader), to: after)
             total.weight = total.weight &- before.weight &+ after.weight
@@ -199,9 +206,9 @@ extension ChangeSet {
         var sums = PaySums(
             answers: total.carriedAnswers, joint: total.carried, rows: total.carriedRows,
             agreed: total.carriedAgreed, chance: total.carriedChance)
-        sums.add(change, classes: classes)
+        sums.add(change, classes: Int(call.context.agreement.annotation.classes))
         total.carriedAnswers = sums.answers
-        if isGrade { total.carried = sums.joint }
+        total.carried = sums.joint
         total.carriedRows = sums.rows
         total.carriedAgreed = sums.agreed
         total.carriedChance = sums.chance
@@ -235,6 +242,8 @@ extension ChangeSet {
             after.agreed = rows.agreed
             after.chance = rows.chance
             after.points = rows.points
+            after.accuracyPermille = UInt32(clamping: rows.agreementPermille)
+            after.kappaPermille = Int32(clamping: rows.kappaPermille)
         }
         let rate = before.rows == 0 ? 0 : before.fee / before.rows
         let fee = Int64(clamping: rate.multipliedFullWidth(by: after.rows).low)
@@ -242,6 +251,17 @@ extension ChangeSet {
         after.weight = UInt64(max(0, after.points - fee))
         after.shortfall = UInt64(max(0, fee - after.points))
         return after
+    }
+
+    /// What a reader fell short of in all periods that a round paid, as it counts now.
+    private mutating func shortfall(
+        of reader: AccountID, paidBy share: WireRoundShareState
+    ) -> UInt64 {
+        let total = value(WirePayTotal.self, .payTotals, Array(reader.text.utf8))?.shortfall ?? 0
+        let open = max(share.period, openPeriod().number)
+        return (share.period..<open).reduce(total) { left, later in
+            left - min(left, pay(of: reader, in: later)?.shortfall ?? 0)
+        }
     }
 
     /// Corrects what one round paid and charged a reader, while its appeal window is open.
@@ -276,7 +296,7 @@ extension ChangeSet {
         let taken = place.map { window.microtokens[$0] } ?? 0
         let left = balance(of: stake, at: call.height).microtokens
         let (most, overflow) = left.addingReportingOverflow(taken)
-        let owed = min(overflow ? .max : most, part(shift.after.shortfall))
+        let owed = min(overflow ? .max : most, part(shortfall(of: reader, paidBy: share)))
         guard owed != taken else { return }
         if owed < taken {
             try post(

@@ -79,6 +79,22 @@ struct AnswerVectors: Decodable {
             label = try list.decode(VectorValue.self)
         }
     }
+    /// What seniors ruled, and what it makes of pay and of one round's money.
+    struct Reversal: Decodable {
+        /// Whether the vectors' gold was shown.
+        let gold: Bool
+        /// How many of the items there were.
+        let items: Int
+        /// Of every reader, when the round closed.
+        let stake: UInt64
+        let before: [String: Result]
+        /// When they ruled before the close.
+        let open: [String: Result]
+        /// When they ruled after it.
+        let after: [String: Result]
+        /// What moves to a rated reader, its penalty, and that after the rulings.
+        let money: [String: [Int64]]
+    }
     struct Case: Decodable {
         let kind: String
         let name: String
@@ -86,6 +102,13 @@ struct AnswerVectors: Decodable {
         let gold: [VectorValue]
         let outcomes: [Outcome]
         let results: [String: [String: Result]]
+        /// Item and label.
+        let rulings: [VectorValue]
+        /// The items without consensus before the rulings.
+        let late: [Int]
+        /// The annotators', of one round.
+        let share: UInt64
+        let reversals: [Reversal]
     }
     let cases: [Case]
 

@@ -82,6 +82,7 @@ package struct SupplyReport: Decodable, Sendable {
 package struct BalanceReport: Decodable, Sendable {
     package let account: String
     package let available: String
+    package let escrow: String
     package let proof: String
 }
 

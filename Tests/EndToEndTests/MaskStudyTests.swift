@@ -100,6 +100,7 @@ extension EndToEnd {
             let ended = try await deployment.tally("annotate", file, in: home)
             #expect(ended.status == 1 && ended.output.isEmpty, "\(words): \(ended)")
             #expect(ended.errors.contains(words), "\(words): \(ended)")
+            #expect(ended.errors.contains("othing was sent"), "\(words): \(ended)")
             #expect(try await deployment.status(of: "north").transactions == before)
         }
 
@@ -136,6 +137,12 @@ extension EndToEnd {
                     "c.png is not on the worklist of annotator/north-2", in: "north-2")
                 try await self.refused(
                     deployment, Self.coco("\"~\""), "counts is no packed run length", in: "north-2")
+                try await self.refused(
+                    deployment, Self.coco("[3,2,1,2,5]"),
+                    "annotations[0]: its runs hold 13 pixels, the image 12", in: "north-2")
+                try await self.refused(
+                    deployment, Self.coco("[3,2,NaN,2,4]"), "NaN and Infinity are no numbers",
+                    in: "north-2")
                 try await self.refused(
                     deployment,
                     Self.studio([[0], [0], [0]].map { $0 + [0, 0, 0] }, isCancelled: true),

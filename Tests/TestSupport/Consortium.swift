@@ -41,6 +41,8 @@ package struct Consortium: Sendable {
     package private(set) var changes: StateChanges = [:]
     package private(set) var book: Book
     private var sequences: [AccountID: UInt64] = [:]
+    /// Of the next block.
+    private var terms: TermHistory
 
     package var network: NetworkID { genesis.network }
     /// The coordinator first, then the sites.
@@ -54,6 +56,7 @@ package struct Consortium: Sendable {
     ) throws {
         self.sites = sites
         genesis = try Genesis(strictly: testGenesis(agreement, sites: sites))
+        terms = TermHistory(genesis: genesis)
         book = Book(supply: agreement.rewards.supplyMicrotokens)
         state.apply(try genesisState(genesis))
         guard enrolling else { return }
@@ -65,8 +68,29 @@ package struct Consortium: Sendable {
 
     package func context(at height: UInt64) -> BlockContext {
         BlockContext(
-            network: network, terms: TermHistory(genesis: genesis), height: Height(height),
+            network: network, terms: terms, height: Height(height),
             previous: Self.blockHash(height - 1))
+    }
+
+    /// A decision of the voters puts another agreement in force from the next block on.
+    ///
+    /// - Throws: what makes the decision impossible.
+    package mutating func decide(_ change: (inout WireAgreement) -> Void) throws {
+        var wire = WireDecision()
+        wire.term = terms.newest.term.value + 1
+        wire.coordinator = Self.coordinator.text
+        wire.coordinatorKey = data(try signingKey(of: Self.coordinator).verifyingKey.bytes)
+        wire.voters = genesis.voters.wire
+        wire.agreement = terms.newest.agreement
+        change(&wire.agreement)
+        wire.reason = "the study goes on otherwise"
+        let decision = try Decision(strictly: wire.encoded(), network: network)
+        try Contracts.check(
+            decision, on: state, at: height.next, inForce: terms.newest.agreement)
+        let rules = terms.rules(
+            opening: Opening(decision: decision, statuses: [], network: network),
+            firstHeight: height.next)
+        terms.advance(to: rules, isFirst: true)
     }
 
     /// What stands for the hash of the block at a height; genesis has the network's id.
@@ -149,7 +173,7 @@ package struct Consortium: Sendable {
         policy: WireRewardRule
     ) -> Rejection? {
         let context = BlockContext(
-            network: network, terms: TermHistory(genesis: genesis), height: Height(at),
+            network: network, terms: terms, height: Height(at),
             previous: Self.blockHash(at - 1), policy: policy)
         var overlay = ChangeSet(above: state)
         do throws(Rejection) {

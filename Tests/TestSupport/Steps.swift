@@ -1,4 +1,4 @@
-import Contracts
+package import Contracts
 import Cryptography
 package import Ledger
 package import Wire
@@ -9,18 +9,69 @@ extension Consortium {
     package func commit(_ item: ItemID, _ grade: UInt32, by reader: AccountID) throws
         -> WireTransaction
     {
-        .commit(
-            item.text,
-            answerCommitment(
-                network: network, item: item, annotator: reader, answer: .grade(grade),
-                salt: try salt(of: reader, for: item, network: network)
-            ).bytes)
+        try commit(item, Answer.grade(grade), by: reader)
     }
 
     package func reveal(_ item: ItemID, _ grade: UInt32, by reader: AccountID) throws
         -> WireTransaction
     {
-        .reveal(item.text, grade, salt: try salt(of: reader, for: item, network: network))
+        try reveal(item, Answer.grade(grade), by: reader)
+    }
+
+    /// A reader's commitment to an answer of any kind.
+    package func commit(_ item: ItemID, _ answer: Answer, by reader: AccountID) throws
+        -> WireTransaction
+    {
+        .commit(
+            item.text,
+            answerCommitment(
+                network: network, item: item, annotator: reader, answer: answer,
+                salt: try salt(of: reader, for: item, network: network)
+            ).bytes)
+    }
+
+    package func reveal(_ item: ItemID, _ answer: Answer, by reader: AccountID) throws
+        -> WireTransaction
+    {
+        var transaction = WireTransaction.reveal(
+            item.text, 0, salt: try salt(of: reader, for: item, network: network))
+        switch answer {
+        case .grade(let grade): transaction.answerReveal.grade = grade
+        case .measurement(let value): transaction.answerReveal.measurement = value
+        case .boxes(let set):
+            transaction.answerReveal.boxes.boxes = set.boxes.map { box in
+                var wire = WireBox()
+                (wire.label, wire.left, wire.top) = (box.label, box.left, box.top)
+                (wire.right, wire.bottom) = (box.right, box.bottom)
+                return wire
+            }
+        case .mask(let mask): transaction.answerReveal.mask.runs = mask.runs
+        }
+        return transaction
+    }
+
+    /// Those who are asked about an item now all give one answer, and the wave ends.
+    package mutating func answer(_ item: ItemID, with answer: Answer) throws {
+        try self.answer([
+            item: Dictionary(
+                uniqueKeysWithValues: asked(item).map { ($0, answer) })
+        ])
+    }
+
+    /// Readers commit in the next block and reveal in the one after it, and the items close.
+    package mutating func answer(_ answers: [ItemID: [AccountID: Answer]]) throws {
+        let items = answers.keys.sorted()
+        let commits = height.value + 1
+        for reader in Set(answers.values.flatMap(\.keys)).sorted() {
+            let own = items.compactMap { item in answers[item]?[reader].map { (item, $0) } }
+            try applied(own.map { try commit($0.0, $0.1, by: reader) }, by: reader, at: commits)
+        }
+        for reader in Set(answers.values.flatMap(\.keys)).sorted() {
+            let own = items.compactMap { item in answers[item]?[reader].map { (item, $0) } }
+            try applied(
+                own.map { try reveal($0.0, $0.1, by: reader) }, by: reader, at: commits + 1)
+        }
+        try applied(items.map { .closeItem($0.text) }, by: Self.coordinator, at: commits + 1)
     }
 
     /// Grants consent for one patient per item and registers the items, all in one block.
@@ -40,21 +91,7 @@ extension Consortium {
     /// All readers of each item commit in the next block, reveal in the one after it, and the items
     /// close.
     package mutating func annotate(_ answers: [ItemID: [AccountID: UInt32]]) throws {
-        let items = answers.keys.sorted()
-        let readers = Set(answers.values.flatMap(\.keys)).sorted()
-        let commits = height.value + 1
-        for reader in readers {
-            let own = items.compactMap { item in answers[item]?[reader].map { (item, $0) } }
-            try applied(
-                own.map { try commit($0.0, $0.1, by: reader) }, by: reader, at: commits)
-        }
-        for reader in readers {
-            let own = items.compactMap { item in answers[item]?[reader].map { (item, $0) } }
-            try applied(
-                own.map { try reveal($0.0, $0.1, by: reader) }, by: reader, at: commits + 1)
-        }
-        try applied(
-            items.map { .closeItem($0.text) }, by: Self.coordinator, at: commits + 1)
+        try answer(answers.mapValues { $0.mapValues(Answer.grade) })
     }
 
     /// Starts the next run and fixes its reference set by the word of all voters.

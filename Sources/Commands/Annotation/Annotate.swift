@@ -28,7 +28,7 @@ struct AnnotateReport: Codable {
         if unrevealed > 0 {
             lines.append(
                 "\(unrevealed) of those missed were committed and not revealed in time: that "
-                    + "costs the stake")
+                    + "costs the stake, as `tally statement` shows")
         }
         for row in rejected.prefix(10) { lines.append("  \(row.row): \(row.reason)") }
         if rejected.count > 10 { lines.append("  … and \(rejected.count - 10) more") }
@@ -91,12 +91,22 @@ extension Tally {
                 let source = AnswerSource(
                     file: file, rule: try await link.annotationRule(),
                     annotator: annotator ?? (isTable ? account.name : nil), control: control)
-                let rows = try readAnswers(bytes, source)
+                let rows = try unsent { try readAnswers(bytes, source) }
                 var session = AnnotationSession(link: link, source: source, rows: rows)
                 return try await session.run(waits: !noWait)
             }
             try output.show(report, \.text)
             guard report.rejected.isEmpty, report.missed == 0 else { throw ExitCode.failure }
         }
+    }
+}
+
+/// Says of a refused file that none of it left, so that nobody wonders about its other rows.
+private func unsent<Value>(_ read: () throws -> Value) throws -> Value {
+    do {
+        return try read()
+    } catch let fault as InputFault {
+        throw InputFault(
+            file: fault.file, line: fault.line, reason: fault.reason + "; nothing was sent")
     }
 }

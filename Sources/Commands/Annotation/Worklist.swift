@@ -8,8 +8,8 @@ extension Tally {
             abstract: "Show what a reader still has to read, and until which height.",
             discussion: """
                 In a reader's home the site is asked. States: commit (an answer is awaited), wait \
-                (until the others have committed), reveal (run `tally annotate` again), done, \
-                missed, closed.
+                (until the others have committed), reveal (run `tally annotate` again), done \
+                (revealed), missed (a window passed before that), closed (revealed, and decided).
 
                 Example: tally worklist --home readers/north-1
                 """)

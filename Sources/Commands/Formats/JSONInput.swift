@@ -72,14 +72,18 @@ private func words(for type: any Any.Type) -> String {
     }
 }
 
-/// A number in thousandths; nil when it has more decimals than three, or is beyond 2⁵³.
+/// A number in thousandths.
+///
+/// - Returns: nil when it has more decimals than three, is beyond 2⁵³ of them, or so large that it
+///   may stand for two numbers of thousandths.
 func thousandths(exactly value: Double) -> Int64? {
     let scaled = value * 1000
     guard scaled.isFinite, abs(scaled) < 0x1p53 else { return nil }
     let rounded = scaled.rounded()
     // Of large numbers the product is off by more than the number was.
-    let isExact = rounded / 1000 == value
-    return isExact || abs(scaled - rounded) < 1e-4 ? Int64(rounded) : nil
+    let exact = [rounded - 1, rounded, rounded + 1].filter { $0 / 1000 == value }
+    guard exact.isEmpty else { return exact.count == 1 ? Int64(exact[0]) : nil }
+    return abs(scaled - rounded) < 1e-4 ? Int64(rounded) : nil
 }
 
 /// An edge of a box in thousandths of a pixel; what rounding put just outside lies on the border.

@@ -19,9 +19,32 @@ extension WireAnnotationRule {
 }
 
 extension ReportView {
+    /// The rule by which an item was decided, with the names that its classes have now: names are
+    /// added at the end alone.
+    func rule(of item: WireItemState) -> WireAnnotationRule {
+        var rule = tip.terms.annotationRule(at: item.closedHeight)
+        let present = agreement.annotation
+        if rule.kind.isGrade == present.kind.isGrade { rule.labels = present.labels }
+        return rule
+    }
+
+    /// The rule under which a period closed; of the open one that in force.
+    mutating func rule(ofPeriod number: UInt32) -> WireAnnotationRule {
+        let closed = state.value(WirePeriodState.self, .periods, bigEndian(number))
+        return tip.terms.annotationRule(at: closed?.closedHeight)
+    }
+
+    /// Whether the answers to an item are rows on gold: it had a label when its period closed.
+    mutating func isJudgedByGold(_ item: WireItemState) -> Bool {
+        guard !item.gold.isEmpty, item.isApproved else { return false }
+        guard let closed = state.value(WirePeriodState.self, .periods, bigEndian(item.period))
+        else { return true }
+        return item.outcome == .approved || item.reversal.height < closed.closedHeight
+    }
+
     /// How far a closed item's answers agree, in the words of the agreement's rule.
     func support(_ state: WireItemState, _ grades: [UInt32]) -> String {
-        let rule = agreement.annotation
+        let rule = rule(of: state)
         let count = grades.count
         let share = "\(rule.nearShareNumerator)/\(rule.nearShareDenominator)"
         switch rule.kind {
@@ -68,20 +91,26 @@ extension ReportView {
     mutating func explainGraded(
         _ report: inout ReaderReport, _ account: AccountID, _ name: ItemID, _ item: WireItemState
     ) {
-        let rule = agreement.annotation
+        let rule = rule(ofPeriod: item.period)
         let row: (agreed: UInt64, chance: UInt64)? =
             switch rule.kind {
             case .class, .ordinal: nil
             case .measurement:
-                gradedRow(account, name, item, rule.measurementRule, measurements)
-            case .boxes: gradedRow(account, name, item, rule.boxRule, boxSets)
-            case .masks: gradedRow(account, name, item, rule.maskRule, masks)
+                gradedRow(account, name, item, rule, rule.measurementRule, measurements)
+            case .boxes: gradedRow(account, name, item, rule, rule.boxRule, boxSets)
+            case .masks: gradedRow(account, name, item, rule, rule.maskRule, masks)
             }
         guard let row else {
-            report.arithmetic = "nobody else answered: no row, no pay"
+            report.arithmetic =
+                item.firstAnswers.count < 2
+                ? "nobody else answered: no row, no pay"
+                : "the others weigh nothing: no row, no pay"
             return
         }
-        guard let pay = ratedPay(&report, account, item) else { return }
+        guard let pay = paidPeriod(of: account, item)?.pay else {
+            report.arithmetic = unpaid(item)
+            return
+        }
         let times = item.gold.isEmpty ? 1 : Int64(goldMultiplicity)
         let figure = times * 1000 * (Int64(row.agreed) - Int64(row.chance))
         set(
@@ -95,13 +124,14 @@ extension ReportView {
     ///
     /// Of a period's items only these two are decoded: a mask may have thousands of runs.
     private mutating func gradedRow<Rule: GradedRule>(
-        _ account: AccountID, _ name: ItemID, _ item: WireItemState, _ rule: Rule,
+        _ account: AccountID, _ name: ItemID, _ item: WireItemState,
+        _ annotation: WireAnnotationRule, _ rule: Rule,
         _ values: ([ItemID: WireItemState]) -> [ItemID: [AccountID: Rule.Value]]
     ) -> (agreed: UInt64, chance: UInt64)? {
         func row(_ name: ItemID, _ item: WireItemState) -> GradedRow<Rule.Value>? {
             let answers = values([name: item])
             let known: PayKnowledge<Rule.Value> = knowledge(
-                of: [name: item], agreement.annotation)
+                of: [name: item], annotation)
             if let truth = known.gold[name] {
                 return answers[name]?[account].map {
                     GradedRow(item: name, own: $0, reference: truth)
@@ -125,6 +155,7 @@ extension ReportView {
         for other in others {
             guard let candidate = state.item(other), candidate.isApproved,
                 candidate.gold.isEmpty == item.gold.isEmpty,
+                candidate.gold.isEmpty || isJudgedByGold(candidate),
                 candidate.answers.contains(where: { $0.annotator == account.text }),
                 let found = row(other, candidate)
             else { continue }

@@ -102,7 +102,7 @@ extension Reporter {
                         : "there is no item \(item) at height \(view.height); see `tally data list`"
                 )
             }
-            let rule = view.agreement.annotation
+            let rule = view.rule(of: state)
             let isClosed = state.outcome != .open
             let isApproved = state.isApproved
             let closedBy = Digest(state.closeEnvelope).map {
@@ -129,7 +129,7 @@ extension Reporter {
 
 extension ReportView {
     fileprivate func reason(_ state: WireItemState) -> String {
-        let rule = agreement.annotation
+        let rule = rule(of: state)
         let grades = state.readersAnswers.map(\.grade)
         if state.hasReversal {
             return "two seniors reversed the readers' outcome, "
@@ -165,7 +165,7 @@ extension ReportView {
 
     fileprivate func dispute(_ state: WireItemState) -> DisputeReport? {
         guard state.hasDispute else { return nil }
-        let rule = agreement.annotation
+        let rule = rule(of: state)
         var before = state
         before.clearReversal()
         return DisputeReport(
@@ -189,7 +189,7 @@ extension ReportView {
     private mutating func answered(
         _ text: String, _ name: ItemID, _ item: WireItemState
     ) throws -> ReaderReport {
-        let rule = agreement.annotation
+        let rule = rule(of: item)
         let answer = item.answers.first { $0.annotator == text }
         guard let account = AccountID(text), let answer, answer.grade > 0 else {
             return ReaderReport(
@@ -211,11 +211,15 @@ extension ReportView {
             annotator: account.text, answer: "revealed", grade: answer.grade, value: value,
             inConsensus: rule.supports(given, label), reference: nil, figure: nil, fee: nil,
             tokensPerRound: nil, arithmetic: "")
-        if answer.wave > 0, item.gold.isEmpty {
+        let isJudged = isJudgedByGold(item)
+        if answer.wave > 0, !isJudged {
             let fee = TokenAmount(microtokens: rule.laterFeeMicrotokens)
             report.arithmetic =
                 "answered after others had revealed: the flat fee of \(fee) tokens, and judged by "
                 + "gold alone"
+        } else if !item.gold.isEmpty, !isJudged {
+            report.arithmetic =
+                "gold, and without a label when the period closed: no row, no pay"
         } else if rule.kind.isGrade {
             try explainGrade(&report, account, answer.grade, item)
         } else {
@@ -242,7 +246,8 @@ extension ReportView {
     private mutating func explainGrade(
         _ report: inout ReaderReport, _ account: AccountID, _ grade: UInt32, _ item: WireItemState
     ) throws {
-        let rule = agreement.annotation
+        let paid = paidPeriod(of: account, item)
+        let rule = rule(ofPeriod: paid?.period ?? item.period)
         let scale = try AnswerScale(classes: Int(rule.classes), ordinal: rule.kind == .ordinal)
         let truth = Answer(bytes: item.gold, kind: rule.kind, size: nil)
         var reference = state.reference(of: account, item, scale)
@@ -252,15 +257,20 @@ extension ReportView {
         report.referenceValue = report.reference.map { answerText(.grade($0), rule) }
         guard let reference, scale.contains(reference) else {
             report.arithmetic =
-                item.firstAnswers.count < 2
-                ? "nobody else answered: no row, no pay"
-                : "the others are tied, or weigh nothing: no row, no pay"
+                item.hasReversal
+                ? "no class of the agreement under which the period closed: no row, no pay"
+                : item.firstAnswers.count < 2
+                    ? "nobody else answered: no row, no pay"
+                    : "the others are tied, or weigh nothing: no row, no pay"
             return
         }
-        guard let pay = ratedPay(&report, account, item),
+        guard let pay = paid?.pay,
             let rows = PayRows(answers: UInt64(pay.answers), joint: pay.joint),
             let beyond = BeyondChance(rows, on: scale), beyond.rows > 0
-        else { return }
+        else {
+            report.arithmetic = unpaid(item)
+            return
+        }
         let own = Int(grade) - 1
         let figure = beyond.figure(
             own: own, reference: reference, multiplicity: multiplicity, on: scale)
@@ -272,28 +282,26 @@ extension ReportView {
                 + "and chance C = \(beyond.chance): \(figure) micro-points")
     }
 
-    /// The pay of the period in which a row of an item was paid; nil, and said why, when there is
-    /// none yet.
-    mutating func ratedPay(
-        _ report: inout ReaderReport, _ account: AccountID, _ item: WireItemState
-    ) -> WirePayState? {
-        let open = state.openPeriod().number
-        guard item.period < open else {
-            report.arithmetic = "period \(item.period) is open: pay is settled when it closes"
-            return nil
+    /// The period in which a row of an item was paid, and its pay; nil when there is none yet.
+    ///
+    /// Rows of a reader below 30 answers are carried until a period in which it is rated.
+    mutating func paidPeriod(
+        of account: AccountID, _ item: WireItemState
+    ) -> (period: UInt32, pay: WirePayState)? {
+        for period in item.period..<max(item.period, state.openPeriod().number) {
+            guard let pay = pay(of: account, in: period), pay.rated, pay.rows > 0 else { continue }
+            return (period, pay)
         }
-        // Rows of a reader below 30 answers are carried until a period in which it is rated.
-        let rated = (item.period..<open).lazy.compactMap { [self] period -> WirePayState? in
-            var view = self
-            return view.pay(of: account, in: period).flatMap { $0.rated ? $0 : nil }
-        }.first
-        guard let rated, rated.rows > 0 else {
-            report.arithmetic =
-                "not yet rated (below \(ScoreReport.minimumAnswers) answers): the row is carried to "
-                + "the next period"
-            return nil
+        return nil
+    }
+
+    /// Why a row of an item is not paid yet.
+    mutating func unpaid(_ item: WireItemState) -> String {
+        guard item.period < state.openPeriod().number else {
+            return "period \(item.period) is open: pay is settled when it closes"
         }
-        return rated
+        return "not yet rated (below \(ScoreReport.minimumAnswers) answers): the row is carried to "
+            + "the next period"
     }
 
     /// Sets a figure less its fee, and how it comes about.

@@ -97,9 +97,10 @@ extension ReportView {
     /// Settled and online counts together; nil before the first answer is counted.
     fileprivate func counts(of account: AccountID, _ score: WireScoreState) throws -> ScoreCounts? {
         let classes = Int(agreement.annotation.classes)
-        guard score.settled.count == classes * classes, score.online.count == classes * classes
+        guard let settled = widened(score.settled, to: classes), !settled.isEmpty,
+            let online = widened(score.online, to: classes), !online.isEmpty
         else { return nil }
-        let table = zip(score.settled, score.online).map { $0 &+ $1 }
+        let table = zip(settled, online).map { $0 &+ $1 }
         return try ScoreCounts(
             classes: classes, prior: Array(repeating: 0, count: classes),
             confusion: [account: table])

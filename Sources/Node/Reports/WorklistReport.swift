@@ -17,7 +17,7 @@ package struct WorklistItem: Codable, Sendable {
         case done
         /// A window passed without this reader.
         case missed
-        /// The item has its outcome.
+        /// Revealed, and the item has its outcome.
         case closed
     }
 
@@ -108,7 +108,8 @@ func worklistItem(
     let what: WorklistItem.State
     var until: UInt64?
     if !state.isUnderWay {
-        what = .closed
+        // Who was asked and has shown nothing missed it, and may have lost the stake.
+        what = (answer?.grade ?? 0) > 0 ? .closed : .missed
     } else if let answer {
         if answer.grade > 0 {
             what = .done

@@ -48,8 +48,11 @@ extension World {
     func altered(_ changes: StateChanges) -> StateChanges {
         switch fault {
         case .residualDropped:
-            let residuals = changes.keys.filter { $0.table == .residuals }.sorted()
-            guard let last = residuals.last else { return changes }
+            let residuals = changes.filter { key, value in
+                let state = value.flatMap { try? WireResidualState(strictly: $0) }
+                return key.table == .residuals && state?.units ?? 0 != 0
+            }
+            guard let last = residuals.keys.max() else { return changes }
             return changes.filter { $0.key != last }
         case .creditLost:
             let accounts = changes.keys.filter {

@@ -23,9 +23,11 @@ struct ChainModel {
     private(set) var envelopes: [Digest: UInt64] = [:]
     private(set) var sequences: [AccountID: UInt64] = [:]
     private var balances: [String: Int128] = [:]
+    private(set) var rounds: RoundBooks
 
     init(world: World) {
         self.world = world
+        rounds = RoundBooks(world: world)
         genesis = world.genesis
         terms = TermHistory(genesis: world.genesis)
         var tables = StateTables()
@@ -94,6 +96,7 @@ struct ChainModel {
         try checkMoney(execution, at: block)
         var state = links.last?.state ?? founding
         state.apply(world.altered(execution.changes))
+        try rounds.take(block, effects: execution.effects, state: state)
         links.append(Link(block: block, state: state, log: log))
     }
 

@@ -50,6 +50,7 @@ class Core {
     var handIn: [Envelope] = []
     var isHandingIn = false
     var reported: [Duty: Moment] = [:]
+    var rounds = RoundDesk()
     var submitter: Submitter
     var knownHead: (tip: Digest, head: Head)?
 
@@ -297,6 +298,14 @@ class Core {
     func signStatuses() throws { try signHonestStatuses() }
 
     func newExchange() throws -> WireExchange { try honestExchange() }
+
+    /// The manifest of an answer to a round that was opened at a height.
+    func manifestToSend(_ manifest: WireManifest, openedAt height: UInt64) -> WireManifest {
+        manifest
+    }
+
+    /// What a voter says that a round came to.
+    func modelToVouchFor(_ model: Digest) -> Digest { model }
 
     /// The heartbeat: tells the others, and hands in again what waits.
     func beat() throws {

@@ -114,82 +114,15 @@ extension Core {
         for duty in owed {
             if let last = reported[duty], world.now < last + Self.dutyRetry { continue }
             guard !submitter.isBusy else { return }
-            reported[duty] = world.now
-            try contributeOwn(try transactions(for: duty))
+            do {
+                let transactions = try transactions(for: duty)
+                reported[duty] = world.now
+                try contributeOwn(transactions)
+            } catch {
+                if isFatal(error) { throw error }
+                world.trace { "\(account) must wait with \(duty): \(error)" }
+            }
         }
-    }
-
-    /// What a voter says of a run; the blobs are names alone, the values follow from the state.
-    private func transactions(for duty: Duty) throws -> [WireTransaction] {
-        var changes = ChangeSet(above: disk.state)
-        var transaction = WireTransaction()
-        switch duty {
-        case .offerReference(let run):
-            transaction.referenceOffer.run = run
-            transaction.referenceOffer.records = data(named("records \(run) \(account)"))
-            transaction.referenceOffer.count = 1
-        case .fixReference(let run):
-            transaction.referenceFix.run = run
-            transaction.referenceFix.root = data(named("reference \(run)"))
-            transaction.referenceFix.count = 1
-        case .openSeeds: return []  // The sites of the simulator list their readers.
-        case .stopRun(let run): transaction.runStop.run = run
-        case .openRound(let run, let round):
-            transaction.roundOpen.run = run
-            transaction.roundOpen.round = round
-            transaction.roundOpen.baseModel = changes.run(run)?.model ?? data([])
-        case .train(let run, let round):
-            transaction.updateSubmit.run = run
-            transaction.updateSubmit.round = round
-            transaction.updateSubmit.update = data(named("update \(run).\(round) \(account)"))
-            transaction.updateSubmit.manifest = data(named("manifest \(run).\(round) \(account)"))
-            transaction.updateSubmit.examples = 1
-        case .checkRound(let run, let round):
-            transaction.roundChecked.run = run
-            transaction.roundChecked.round = round
-            transaction.roundChecked.model = data(named("model \(run).\(round)"))
-            let values = roundValues(run, round, &changes).encoded()
-            transaction.roundChecked.values = data(Digest.sha256(values).bytes)
-        case .closeRound(let run, let round):
-            transaction.roundClose.run = run
-            transaction.roundClose.round = round
-            transaction.roundClose.model = data(named("model \(run).\(round)"))
-            transaction.roundClose.values = data(roundValues(run, round, &changes).encoded())
-        }
-        return [transaction]
-    }
-
-    /// Values that every voter finds alike: they depend on the round's updates alone.
-    private func roundValues(
-        _ number: UInt32, _ round: UInt32, _ changes: inout ChangeSet
-    ) -> WireRoundValues {
-        var values = WireRoundValues()
-        let run = changes.run(number)
-        let answered = Set((changes.round(number, round)?.updates ?? []).map(\.site))
-        values.sites = (run?.roster ?? []).map { site in
-            var value = WireSiteValue()
-            value.site = site
-            value.answer = answered.contains(site) ? "answered" : "late"
-            let drawn = named("value \(number).\(round) \(site)")
-            value.verified = answered.contains(site) ? UInt32(drawn[0] % 7) : 0
-            value.shapley = answered.contains(site) ? Int64(drawn[1]) - 100 : 0
-            return value
-        }
-        let opened = changes.round(number, round)?.openedHeight ?? 0
-        let patients = changes.entries(in: .records).compactMap { entry -> [UInt8]? in
-            guard let record = try? WireRecordState(strictly: entry.value),
-                record.registeredHeight < opened
-            else { return nil }
-            return [UInt8](record.patient)
-        }
-        values.patients = Set(patients).sorted { $0.lexicographicallyPrecedes($1) }.map { patient in
-            var entry = WirePatientRecords()
-            entry.patient = data(patient)
-            entry.records = 1 + UInt32(patient[0] % 3)
-            return entry
-        }
-        values.shapleyDenominator = 6
-        return values
     }
 }
 

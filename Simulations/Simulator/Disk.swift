@@ -36,6 +36,8 @@ struct Tables: Sendable {
     var accepted: [Accepted] = []
     /// The blob folder: each file is written for itself.
     var blobs: Set<Digest> = []
+    /// The patients' file, items ascending.
+    var records: [HeldRecord] = []
 }
 
 /// A node's durable part: every write is either whole or lost.

@@ -27,6 +27,10 @@ package struct HuntRecord: Codable, Sendable {
     package private(set) var transactions = 0
     package private(set) var events = 0
     package private(set) var simulatedSeconds: UInt64 = 0
+    /// Rounds closed, updates counted in them, and updates refused.
+    package private(set) var rounds = 0
+    package private(set) var answers = 0
+    package private(set) var refusals = 0
     /// Runs that settled a term above the first, that convicted somebody, and that forked.
     package private(set) var withNewTerm = 0
     package private(set) var withConvicts = 0
@@ -51,6 +55,9 @@ package struct HuntRecord: Codable, Sendable {
         transactions += outcome.transactions
         events += outcome.events
         simulatedSeconds += outcome.duration / 1_000
+        rounds += outcome.rounds
+        answers += outcome.answers
+        refusals += outcome.refusals
         if outcome.term > 1 { withNewTerm += 1 }
         if !outcome.convicted.isEmpty { withConvicts += 1 }
         if outcome.hasForked { withFork += 1 }

@@ -109,12 +109,14 @@ func simulatedAgreement(_ options: Options, developer: AccountID) -> WireAgreeme
     agreement.chain.blockIntervalMs = UInt32(options.blockInterval)
     agreement.chain.checkpointInterval = UInt32(options.checkpointInterval)
     agreement.chain.inclusionPromise = 8
+    // Windows count blocks, and readers need their time.
+    let window: UInt32 = options.trains ? 12 : 4
     agreement.annotation.rule = "annotation/1"
     agreement.annotation.answer = "ordinal"
     agreement.annotation.classes = 5
     agreement.annotation.panel = "own-site"
-    agreement.annotation.commitWindow = 4
-    agreement.annotation.revealWindow = 4
+    agreement.annotation.commitWindow = window
+    agreement.annotation.revealWindow = window
     agreement.annotation.minimumAnswers = 2
     agreement.annotation.nearShareNumerator = 2
     agreement.annotation.nearShareDenominator = 3
@@ -129,7 +131,7 @@ func simulatedAgreement(_ options: Options, developer: AccountID) -> WireAgreeme
     agreement.training.localSteps = 1
     agreement.training.learningRateMillionths = 100_000
     agreement.training.normBoundMillionths = 10_000_000
-    agreement.training.roundDeadline = 3
+    agreement.training.roundDeadline = window
     agreement.training.aggregation = "fedavg"
     agreement.training.utility = "concordance"
     agreement.rewards.supplyMicrotokens = 1_000_000_000_000

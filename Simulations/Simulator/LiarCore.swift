@@ -207,6 +207,16 @@ final class LiarCore: Core {
         return world.adversary.votesForAll(at: slot, by: self)
     }
 
+    override func manifestToSend(
+        _ manifest: WireManifest, openedAt height: UInt64
+    ) -> WireManifest {
+        lies(.unpermittedRecord, 800) ? stretched(manifest, openedAt: height) : manifest
+    }
+
+    override func modelToVouchFor(_ model: Digest) -> Digest {
+        lies(.wrongModel, 500) ? Digest.sha256(model.bytes) : model
+    }
+
     /// Statuses for every decision there is, with the highest certificate or with none.
     override func signStatuses() throws {
         guard lies.contains(.lyingStatus) else { return try signHonestStatuses() }

@@ -39,6 +39,10 @@ package enum Lie: String, CaseIterable, Hashable, Sendable {
     case brokenPromise = "broken-promise"
     /// Does not answer at all.
     case silence
+    /// Names a record in a manifest that it may not: without consent, another site's, or none.
+    case unpermittedRecord = "unpermitted-record"
+    /// Vouches for another model than a round's.
+    case wrongModel = "wrong-model"
 }
 
 /// What people do during the bad times.
@@ -97,6 +101,8 @@ package struct Options: Sendable {
     let checkpointInterval: UInt64
     /// When the network is healed.
     let healed: Moment
+    /// Whether blocks are so frequent that rounds fit in before that; a run must end after it.
+    package let trains: Bool
     var lossPermille = 0
     var duplicatePermille = 0
     var stragglerPermille = 0
@@ -124,9 +130,12 @@ package struct Options: Sendable {
         self.seed = seed
         let sites = scenario == .beyond ? 4 : 4 + min(3, shape.number(in: 0...5) * 3 / 5)
         founders = [Self.coordinator] + (1...sites).map { AccountID(.site, "s\($0)") }
-        blockInterval = shape.number(in: UInt64(2)...6) * 100
+        let ordinaryInterval = shape.number(in: UInt64(2)...6) * 100
         checkpointInterval = shape.number(in: UInt64(5)...14)
         healed = shape.number(in: UInt64(5)...11) * 1_000
+        var training = SplitMix64(seed: seed, concern: "training")
+        trains = training.chance(200)
+        blockInterval = trains ? training.number(in: UInt64(8)...16) * 10 : ordinaryInterval
         drawClocks(seed)
         drawNetwork(seed)
         drawCrashes(seed)
@@ -289,7 +298,8 @@ package struct Options: Sendable {
         var lines = [
             "scenario \(scenario.rawValue)", "seed \(seed)",
             "voters \(voters), quorum \(quorum), block interval \(blockInterval) ms, "
-                + "checkpoint every \(checkpointInterval) blocks, healed after \(healed) ms",
+                + "checkpoint every \(checkpointInterval) blocks, healed after \(healed) ms"
+                + (trains ? ", once it has trained" : ""),
             "loss \(lossPermille)‰, repeated \(duplicatePermille)‰, late \(stragglerPermille)‰, "
                 + "latency \(latency.lowerBound) to \(latency.upperBound) ms",
             "clocks off by \(clockOffsets.map(String.init).joined(separator: " ")) ms",

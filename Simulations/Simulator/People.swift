@@ -229,6 +229,7 @@ final class People {
             return "\(node.account) at \(core.replica.head.slot), settled "
                 + "\(core.replica.settled.slot), follows \(core.followed)\(waits)"
         }
+        if world.isWorking { texts.append("no run has come to its end") }
         if let office = voters.first?.terms.newest.coordinator {
             texts += world.auditor.promises.open(
                 in: world.auditor.chain, world: world, office: office)

@@ -30,12 +30,29 @@ extension World {
         }
     }
 
+    /// The state by which buggy voters check a round.
+    func planted(in state: SettledState) -> any StateView {
+        fault == .consentUnchecked ? EverybodyConsents(base: state) : state
+    }
+
+    /// A blob as buggy voters read it.
+    func planted(in blob: [UInt8]?) -> [UInt8]? {
+        // Manifests begin with their first entry; the other blobs of a round end with a number.
+        guard fault == .blobUnchecked, var bytes = blob, bytes.count > 8, bytes[0] != 0x0a
+        else { return blob }
+        bytes[bytes.count - 2] ^= 0x20
+        return bytes
+    }
+
     /// The changes of a settled block as buggy contracts would make them, alike on every node.
     func altered(_ changes: StateChanges) -> StateChanges {
         switch fault {
         case .residualDropped:
-            let residuals = changes.keys.filter { $0.table == .residuals }.sorted()
-            guard let last = residuals.last else { return changes }
+            let residuals = changes.filter { key, value in
+                let state = value.flatMap { try? WireResidualState(strictly: $0) }
+                return key.table == .residuals && state?.units ?? 0 != 0
+            }
+            guard let last = residuals.keys.max() else { return changes }
             return changes.filter { $0.key != last }
         case .creditLost:
             let accounts = changes.keys.filter {
@@ -48,5 +65,31 @@ extension World {
         case .doubleApply: return changes.filter { $0.key.table != .sequences }
         default: return changes
         }
+    }
+}
+
+/// A state in which every consent ever given is in force for ever.
+private struct EverybodyConsents: StateView {
+    let base: SettledState
+
+    func value(at key: StateKey) throws(StateFault) -> [UInt8]? {
+        guard key.table == .consents, let bytes = base.value(at: key) else {
+            return base.value(at: key)
+        }
+        guard var consent = try? WireConsentState(strictly: bytes) else { return bytes }
+        var interval = WireConsentInterval()
+        interval.purposes = [.training, .evaluation]
+        consent.intervals = [interval]
+        return consent.encoded()
+    }
+
+    func entries(
+        in table: StateTable, prefix: [UInt8], limit: Int
+    ) throws(StateFault) -> [StateEntry] {
+        base.entries(in: table, prefix: prefix, limit: limit)
+    }
+
+    func entries(inBucket bucket: UInt16) throws(StateFault) -> [StateEntry] {
+        base.entries(inBucket: bucket)
     }
 }

@@ -14,6 +14,10 @@ package struct Outcome: Sendable {
     package let transactions: Int
     /// Envelopes that somebody held a receipt for.
     package let acknowledged: Int
+    /// Rounds that settled blocks closed, updates counted in them, and updates refused.
+    package let rounds: Int
+    package let answers: Int
+    package let refusals: Int
     /// The newest term on a settled chain.
     package let term: UInt64
     /// Who was drawn to lie.
@@ -58,11 +62,13 @@ private func run(
     }
     let furthest = world.nodes.filter(\.isHonest).map(\.disk.tables)
         .max { $0.blocks.count < $1.blocks.count }
+    let tally = world.auditor.chain.rounds.tally
     return Outcome(
         digest: world.digest, events: world.events, duration: world.now,
         blocks: furthest?.blocks.count ?? 0,
         transactions: Int(clamping: furthest?.tip.log.size ?? 0),
-        acknowledged: world.auditor.promises.count, term: furthest?.tip.slot.term.value ?? 0,
+        acknowledged: world.auditor.promises.count, rounds: tally.rounds, answers: tally.answers,
+        refusals: tally.refusals, term: furthest?.tip.slot.term.value ?? 0,
         liars: options.liars.keys.map(\.text).sorted(),
         convicted: world.auditor.detector.convicted.map(\.text).sorted(),
         evidence: world.auditor.detector.evidence

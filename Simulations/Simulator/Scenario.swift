@@ -55,6 +55,10 @@ package enum Fault: String, CaseIterable, Hashable, Sendable {
     case handedInForgotten = "handed-in-forgotten"
     /// The coordinator counts one vote too few.
     case smallQuorum = "small-quorum"
+    /// Voters count records whatever their patients' consent says.
+    case consentUnchecked = "consent-unchecked"
+    /// A damaged blob is averaged as if it were whole, alike on every node.
+    case blobUnchecked = "blob-unchecked"
 
     /// Where the hunter looks for it first.
     package var scenarios: [Scenario] {
@@ -70,6 +74,8 @@ package enum Fault: String, CaseIterable, Hashable, Sendable {
         case .proposalNotDurable: [.crashes]
         case .handedInForgotten: [.termChange]
         case .smallQuorum: [.calm]
+        case .consentUnchecked: [.byzantineSite]
+        case .blobUnchecked: [.calm]
         }
     }
 }

@@ -1,5 +1,6 @@
 import Contracts
 import Cryptography
+import Federation
 import Ledger
 import Wire
 
@@ -10,6 +11,8 @@ final class Workload {
     private var counters: [AccountID: Int] = [:]
 
     static let readersPerSite = 2
+    /// Records of a site's first envelope; the first of them is to evaluate with.
+    static let firstRecords = 3
 
     init(world: World) {
         self.world = world
@@ -18,14 +21,18 @@ final class Workload {
 
     /// One more thing a site does.
     func work(at node: Node) throws {
-        guard !world.isHealed else { return }
+        guard world.isWorking else { return }
         world.schedule(.work(node), after: random.number(in: UInt64(250)...1_400))
         guard let core = node.core, node.pausedUntil <= world.now, !core.submitter.isBusy else {
             return
         }
         let number = counters[node.account, default: 0]
         counters[node.account] = number + 1
-        try core.contributeOwn(try transactions(of: node.account, number: number, core))
+        var batch = Batch()
+        try contribute(to: &batch, at: node.account, number: number, core)
+        // A site keeps a record before it registers it.
+        if !batch.held.isEmpty { try core.disk.keep(batch.held) }
+        try core.contributeOwn(batch.transactions)
         if core.isFollowedByItself || node.account == world.options.founders.dropFirst().first {
             try administer()
         }
@@ -37,44 +44,86 @@ final class Workload {
         try core.contributeOwn([grant(named("probe \(node.account)"), waive: false)])
     }
 
-    private func transactions(
-        of site: AccountID, number: Int, _ core: Core
-    ) throws -> [WireTransaction] {
-        if number < Self.readersPerSite {
-            let reader = AccountID(.annotator, "\(site.name)-\(number + 1)")
-            if world.clients[reader] == nil {
-                world.add(try Client(world: world, account: reader, site: site))
+    /// What a site says in one envelope, and the records that it keeps before.
+    private struct Batch {
+        var transactions: [WireTransaction] = []
+        var held: [HeldRecord] = []
+    }
+
+    private func contribute(
+        to batch: inout Batch, at site: AccountID, number: Int, _ core: Core
+    ) throws {
+        let readers = (1...Self.readersPerSite).map { AccountID(.annotator, "\(site.name)-\($0)") }
+        let enrolled = readers.filter { (try? core.disk.listedMember($0)) != nil }
+        if number == 0 || (number > 4 && enrolled.count < readers.count) {
+            for reader in readers {
+                if world.clients[reader] == nil {
+                    world.add(try Client(world: world, account: reader, site: site))
+                }
+                batch.transactions.append(try enrolment(of: reader))
             }
-            var transaction = WireTransaction()
-            transaction.memberEnrol.member = data(try world.cabinet.member(reader).bytes)
-            return [transaction]
+            for place in 0..<(world.options.trains ? Self.firstRecords : 0) {
+                let patient = patient(of: site, place)
+                batch.transactions.append(grant(patient, waive: false))
+                try register(
+                    "\(site.name)/r\(number)-\(place)", patient,
+                    place == 0 ? .evaluation : .training,
+                    readers, in: &batch)
+            }
+            return
         }
-        let patient = named("patient \(site) \(random.number(in: 0...3))")
+        let patient = patient(of: site, random.number(in: 0...3))
+        if core.node.lies?.contains(.unpermittedRecord) == true, random.chance(300) {
+            // Somebody whose records it may then name.
+            batch.transactions = [withdraw(self.patient(of: site, random.number(in: 1...2)))]
+            return
+        }
         switch random.number(in: 0...9) {
-        case 0: return [withdraw(patient)]
-        case 1: return [withdraw(patient), grant(patient, waive: true)]
+        case 0: batch.transactions = [withdraw(patient)]
+        case 1: batch.transactions = [withdraw(patient), grant(patient, waive: true)]
         case 2:
-            // What was enrolled already is rejected and stays in the block.
-            var transaction = WireTransaction()
-            transaction.memberEnrol.member = data(
-                try world.cabinet.member(AccountID(.annotator, "\(site.name)-1")).bytes)
-            return [transaction]
+            // What was enrolled already, or is another's patient, is rejected and stays in the
+            // block.
+            batch.transactions = [try enrolment(of: readers[0])]
+            if random.chance(300), let other = random.element(of: world.options.founders) {
+                batch.transactions.append(grant(self.patient(of: other, 0), waive: false))
+            }
         default:
-            let readers = (1...Self.readersPerSite)
-                .map { AccountID(.annotator, "\(site.name)-\($0)") }
-                .filter { (try? core.disk.listedMember($0)) != nil }
-            return [
-                grant(patient, waive: false),
-                register(site, number, patient, readers: readers.map(\.text)),
-            ]
+            batch.transactions = [grant(patient, waive: false, isShort: true)]
+            try register(
+                "\(site.name)/r\(number)", patient, random.chance(250) ? .evaluation : .training,
+                enrolled, in: &batch)
         }
     }
 
-    private func grant(_ patient: [UInt8], waive: Bool) -> WireTransaction {
+    private func patient(of site: AccountID, _ place: Int) -> [UInt8] {
+        named("patient \(site) \(place)")
+    }
+
+    private func enrolment(of reader: AccountID) throws -> WireTransaction {
+        var transaction = WireTransaction()
+        transaction.memberEnrol.member = data(try world.cabinet.member(reader).bytes)
+        return transaction
+    }
+
+    /// - Parameters:
+    ///   - patient: who consents.
+    ///   - waive: the reward.
+    ///   - isShort: whether it may be for evaluation alone, or end soon.
+    /// - Returns: the transaction.
+    private func grant(
+        _ patient: [UInt8], waive: Bool, isShort: Bool = false
+    ) -> WireTransaction {
         var transaction = WireTransaction()
         transaction.consentGrant.patient = data(patient)
         transaction.consentGrant.purposes = [.training, .evaluation]
         transaction.consentGrant.waiveReward = waive
+        guard isShort else { return transaction }
+        if random.chance(80) { transaction.consentGrant.purposes = [.evaluation] }
+        if random.chance(200) {
+            let height = world.auditor.chain.height + random.number(in: UInt64(8)...30)
+            transaction.consentGrant.notAfterHeight = height
+        }
         return transaction
     }
 
@@ -86,22 +135,34 @@ final class Workload {
     }
 
     private func register(
-        _ site: AccountID, _ number: Int, _ patient: [UInt8], readers: [String]
-    ) -> WireTransaction {
-        var transaction = WireTransaction()
-        transaction.recordRegister.item = "\(site.name)/r\(number)"
-        transaction.recordRegister.patient = data(patient)
+        _ name: String, _ patient: [UInt8], _ use: WireRecordUse, _ readers: [AccountID],
+        in batch: inout Batch
+    ) throws {
+        guard let item = ItemID(name) else { return }
         // Now and then the same content again: a duplicate.
-        let content = random.chance(150) ? "content \(number)" : "content \(site) \(number)"
-        transaction.recordRegister.contentTag = data(named(content))
-        transaction.recordRegister.use = .training
-        transaction.recordRegister.readers = readers
-        return transaction
+        let isShared = random.chance(150)
+        let content = try recordContent(
+            isShared ? String(name.drop { $0 != "/" }) : name,
+            features: world.genesis.agreement.training.features)
+        var transaction = WireTransaction()
+        transaction.recordRegister.item = name
+        transaction.recordRegister.patient = data(patient)
+        transaction.recordRegister.contentTag = data(
+            hmacSHA256(key: world.contentKey, content).bytes)
+        transaction.recordRegister.use = use
+        transaction.recordRegister.readers = readers.map(\.text)
+        batch.transactions.append(transaction)
+        batch.held.append(
+            HeldRecord(
+                item: item, pseudonym: patient, content: content, isTraining: use == .training))
     }
 
     /// The coordinator closes periods and starts runs.
     private func administer() throws {
-        guard let core = world.nodes.compactMap(\.core).first(where: \.isFollowedByItself),
+        let inOffice = world.nodes.compactMap(\.core).filter {
+            $0.isFollowedByItself && $0.coordinator?.isInOffice(above: $0.replica) == true
+        }
+        guard let core = inOffice.max(by: { $0.replica.head.slot < $1.replica.head.slot }),
             core.node.pausedUntil <= world.now
         else { return }
         var changes = ChangeSet(above: core.disk.state)
@@ -113,14 +174,34 @@ final class Workload {
             transactions.append(transaction)
         }
         let newest = changes.newestRun()
-        if changes.run(newest)?.isActive != true, newest < 2, random.chance(500) {
+        let before = changes.run(newest)
+        let most: UInt32 = world.isHealed ? 20 : 2
+        if before?.isActive != true, newest < most,
+            random.chance(try canEvaluate(core) ? 800 : 100)
+        {
             var transaction = WireTransaction()
             transaction.runStart.run = newest + 1
-            transaction.runStart.initialModel = data(named("model \(newest + 1).0"))
+            // A later run may go on with what the one before came to.
+            let goesOn = (before?.closed ?? 0) > 0 && random.chance(500)
+            transaction.runStart.initialModel =
+                goesOn ? before?.model ?? data([]) : data(world.blobs.initialModel.bytes)
             transaction.runStart.rounds = 2
             transactions.append(transaction)
         }
-        guard !transactions.isEmpty, core.isFollowedByItself else { return }
+        guard !transactions.isEmpty else { return }
         do { try core.contribute(transactions) } catch is Refused {}
+    }
+
+    /// Whether a run would find records of some sites to evaluate with.
+    private func canEvaluate(_ core: Core) throws -> Bool {
+        let items = core.disk.state.entries(in: .items, prefix: [], limit: .max)
+        let approved = try items.filter {
+            try WireItemState(strictly: $0.value).outcome == .approved
+        }
+        let ready = try approved.filter { item in
+            let record = core.disk.state.value(at: StateKey(.records, item.key.key))
+            return try record.map { try WireRecordState(strictly: $0).use == .evaluation } ?? false
+        }
+        return ready.count > 1
     }
 }

@@ -49,6 +49,9 @@ final class World {
     private var fold: UInt64 = 0xCBF2_9CE4_8422_2325
     private let tracer: ((String) -> Void)?
     private var isOver = false
+    var blobs: Blobs
+    /// Known to all members, never on the chain.
+    let contentKey: [UInt8]
     /// Looked at by the auditor after the step.
     private var touched: Set<AccountID> = []
 
@@ -70,12 +73,20 @@ final class World {
         self.tracer = tracer
         fates = SplitMix64(seed: options.seed, concern: "fates")
         random = SplitMix64(seed: options.seed, concern: "world")
+        contentKey = named("content key \(options.seed)")
         let members = try (options.founders + [Self.developer]).map { try cabinet.member($0) }
         genesis = try Genesis(
             strictly: genesisDocument(
                 agreement: simulatedAgreement(options, developer: Self.developer),
                 members: members, timeMilliseconds: 1_700_000_000_000,
                 nonce: named("nonce \(options.seed)")))
+        blobs = try Blobs(genesis: genesis)
+    }
+
+    /// Whether people go on: until the network is healed, or a run has then come to its end.
+    var isWorking: Bool {
+        let rounds = auditor.chain.rounds
+        return !isHealed || (options.trains && (rounds.isRunning || rounds.tally.rounds == 0))
     }
 
     func node(_ account: AccountID) -> Node? { byAccount[account] }
@@ -382,7 +393,7 @@ final class World {
             isOver = now > options.healed + 1_500
             return schedule(.check, after: 250)
         }
-        if try people.hasConverged() {
+        if try !isWorking && people.hasConverged() {
             isOver = true
             return
         }

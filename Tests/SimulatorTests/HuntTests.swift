@@ -36,6 +36,7 @@ struct HuntTests {
         #expect(record.transactions > record.blocks && record.blocks > 10 * record.runs)
         #expect(record.withNewTerm > record.runs / 10)
         #expect(record.withConvicts > 0 && record.withFork > 0)
+        #expect(record.rounds > record.runs / 10 && record.answers > record.rounds)
         print(
             "\(record.runs) seeds simulated, \(record.blocks) blocks settled, "
                 + "\(record.withNewTerm) with a new term, \(record.findings.count) failed")

@@ -142,6 +142,10 @@ private func huntText(_ report: HuntReport) -> String {
             "\(record.simulatedSeconds) s, \(record.events) events, \(record.blocks) blocks, "
                 + "\(record.transactions) transactions"
         ),
+        (
+            "rounds",
+            "\(record.rounds), with \(record.answers) updates counted and \(record.refusals) refused"
+        ),
         ("new terms", "\(record.withNewTerm) seeds"),
         ("convicted", "somebody in \(record.withConvicts) seeds"),
         ("forked", "\(record.withFork) seeds, beyond the bound"),

@@ -46,6 +46,9 @@ private struct SimulationReport: Codable {
     let blocks: Int
     let transactions: Int
     let acknowledged: Int
+    let rounds: Int
+    let answers: Int
+    let refusals: Int
     let term: UInt64
     let convicted: [String]
     let evidence: [String]
@@ -61,6 +64,9 @@ private struct SimulationReport: Codable {
         blocks = outcome.blocks
         transactions = outcome.transactions
         acknowledged = outcome.acknowledged
+        rounds = outcome.rounds
+        answers = outcome.answers
+        refusals = outcome.refusals
         term = outcome.term
         convicted = outcome.convicted
         evidence = outcome.evidence.map(\.offence)
@@ -81,6 +87,10 @@ private func simulationText(_ report: SimulationReport) -> String {
                 "\(report.blocks) blocks, \(report.transactions) transactions, term \(report.term)"
             ),
             ("receipts", "\(report.acknowledged)"),
+            (
+                "rounds",
+                "\(report.rounds), \(report.answers) updates counted, \(report.refusals) refused"
+            ),
             ("forked", report.forked ? "yes" : "no"),
             (
                 "convicted",

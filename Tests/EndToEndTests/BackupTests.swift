@@ -40,11 +40,11 @@ extension EndToEnd {
                 // Three of four are a quorum: without north nothing settles while west is silent.
                 _ = try await deployment.atRest()
                 #expect(try await deployment.stop("north").status == 0)
+                // The block with the grant settles the one below its parent, and then nothing does.
+                let before = try await deployment.status(of: "east")
                 let waiting = try deployment.begin(
                     ["consent", "grant", "--patient", "waits", "--purposes", "training"],
                     in: "east")
-                // The block with the grant settles the one below its parent, and then nothing does.
-                let before = try await deployment.status(of: "east")
                 try await eventually("the grant is ordered") {
                     try await deployment.status(of: "east").settledHeight > before.settledHeight
                 }

@@ -63,18 +63,25 @@ struct Incentives: ParsableCommand {
         let right = outcomes.reduce(0) { $0 + $1.right }
         let items = outcomes.reduce(0) { $0 + $1.items }
         for (name, group) in groups {
-            let unit = max(average(outcomes.map { mean($0, peers) }), 1)
-            let pay = outcomes.map { mean($0, group) / unit }
-            let variance =
-                pay.reduce(0) { $0 + ($1 - average(pay)) * ($1 - average(pay)) }
-                / Double(max(pay.count - 1, 1))
+            let unit = average(outcomes.map { mean($0, peers) })
             print(
                 padded(world.rawValue, 7) + padded("\(gold) %", 6) + padded(name, 34)
-                    + padded(
-                        String(format: "%6.2f ± %.2f", average(pay), variance.squareRoot()), 16)
+                    + padded(spread(outcomes.map { mean($0, group) }, in: unit), 16)
                     + padded(String(format: "%.3f", Double(right) / Double(max(approved, 1))), 8)
                     + String(format: "%.3f", Double(approved) / Double(items)))
+            // A row takes minutes; whoever reads a file that this is written to sees it then.
+            fflush(nil)
         }
+    }
+
+    /// Mean and standard deviation of pays, in units of what an honest reader earned.
+    private func spread(_ pays: [Double], in unit: Double) -> String {
+        guard unit > 0 else { return "no honest pay" }
+        let shares = pays.map { $0 / unit }
+        let mean = average(shares)
+        let variance =
+            shares.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(shares.count - 1, 1))
+        return String(format: "%6.2f ± %.2f", mean, variance.squareRoot())
     }
 
     private func average(_ values: [Double]) -> Double {

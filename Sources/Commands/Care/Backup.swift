@@ -10,8 +10,7 @@ extension Tally {
                 node votes for afterwards is not in it: a worker that is started in the copy \
                 follows the chain without voting, until `tally site restore` made new keys \
                 and a decision brought them in. Private keys are left out unless --with-keys says \
-                otherwise; without keys/patients.key nobody can read the patients' rows. An \
-                erasure does not reach a copy: delete older copies yourself.
+                otherwise; without keys/patients.key nobody can read the patients' rows.
 
                 Exits with 2 when a blob on this disk is damaged; the copy does without it.
 

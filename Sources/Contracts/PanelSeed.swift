@@ -27,7 +27,7 @@ package func panelSeed(
     ).bytes
 }
 
-/// A site's secret for an item, from what only its signing key can give.
+/// A site's secret for an item, from a key that only the site holds.
 package func panelSecret(secret: [UInt8], network: NetworkID, item: ItemID) -> [UInt8] {
     hmacSHA256(key: secret, network.digest.bytes + Array(item.text.utf8)).bytes
 }

@@ -63,37 +63,6 @@ struct AnswerKindTests {
         try consortium.applied(transactions, by: Self.site)
     }
 
-    private func commitment(
-        _ consortium: Consortium, _ item: ItemID, _ answer: Answer, _ reader: AccountID
-    ) throws -> WireTransaction {
-        .commit(
-            item.text,
-            answerCommitment(
-                network: consortium.network, item: item, annotator: reader, answer: answer,
-                salt: try salt(of: reader, for: item, network: consortium.network)
-            ).bytes)
-    }
-
-    private func reveal(
-        _ consortium: Consortium, _ item: ItemID, _ answer: Answer, _ reader: AccountID
-    ) throws -> WireTransaction {
-        var transaction = WireTransaction.reveal(
-            item.text, 0, salt: try salt(of: reader, for: item, network: consortium.network))
-        switch answer {
-        case .grade(let grade): transaction.answerReveal.grade = grade
-        case .measurement(let value): transaction.answerReveal.measurement = value
-        case .boxes(let set):
-            transaction.answerReveal.boxes.boxes = set.boxes.map { box in
-                var wire = WireBox()
-                (wire.label, wire.left, wire.top) = (box.label, box.left, box.top)
-                (wire.right, wire.bottom) = (box.right, box.bottom)
-                return wire
-            }
-        case .mask(let mask): transaction.answerReveal.mask.runs = mask.runs
-        }
-        return transaction
-    }
-
     private func answer(
         _ answers: [ItemID: [Answer]], _ item: ItemID, _ place: Int
     ) throws -> Answer { try #require(answers[item]?[place]) }
@@ -107,13 +76,13 @@ struct AnswerKindTests {
         let height = consortium.height.value + 1
         for (place, reader) in Self.readers.enumerated() {
             let own = try items.map { item in
-                try commitment(consortium, item, answer(answers, item, place), reader)
+                try consortium.commit(item, answer(answers, item, place), by: reader)
             }
             try consortium.applied(own, by: reader, at: height)
         }
         for (place, reader) in Self.readers.enumerated() {
             let own = try items.map { item in
-                try reveal(consortium, item, answer(answers, item, place), reader)
+                try consortium.reveal(item, answer(answers, item, place), by: reader)
             }
             try consortium.applied(own, by: reader, at: height + 1)
         }
@@ -296,7 +265,7 @@ struct AnswerKindTests {
             let right = try answers(kind).near[0]
             for reader in Self.readers {
                 try consortium.applied(
-                    [try commitment(consortium, item, right, reader)], by: reader, at: 3)
+                    [try consortium.commit(item, right, by: reader)], by: reader, at: 3)
             }
             var wrong = [
                 Answer.measurement(3), try boxes(square(0, 9)), try mask(3, 4), .grade(1),
@@ -311,10 +280,11 @@ struct AnswerKindTests {
             if kind == .boxes { wrong.append(try boxes(square(0, 9, label: 3))) }
             for answer in wrong {
                 let outcome = try consortium.outcome(
-                    reveal(consortium, item, answer, Self.readers[0]), by: Self.readers[0], at: 4)
+                    consortium.reveal(item, answer, by: Self.readers[0]), by: Self.readers[0], at: 4
+                )
                 #expect(outcome == (kind.isGrade ? .gradeOutOfRange : .answerMalformed))
             }
-            var runs = try reveal(consortium, item, right, Self.readers[0])
+            var runs = try consortium.reveal(item, right, by: Self.readers[0])
             if kind == .masks {
                 runs.answerReveal.mask.runs = [1199]
             } else if kind == .measurement {
@@ -326,7 +296,7 @@ struct AnswerKindTests {
             #expect(outcome == (kind == .measurement ? .doesNotOpen : .answerMalformed))
             #expect(
                 try consortium.outcome(
-                    reveal(consortium, item, right, Self.readers[0]), by: Self.readers[0], at: 4)
+                    consortium.reveal(item, right, by: Self.readers[0]), by: Self.readers[0], at: 4)
                     == nil)
         }
     }

@@ -26,14 +26,7 @@ struct DisputeTests {
         agreement.rewards.appealWindow = 40
         var consortium = try Consortium(agreement, enrolling: false)
         let readers = ["north-1", "north-2", "west-1"].map { AccountID(.annotator, $0) }
-        for site in [Consortium.north, Consortium.west] {
-            let own = readers.filter { $0.name.hasPrefix(site.name) }
-            try consortium.applied(
-                own.map { try .enrol(memberDocument($0), as: ["reader"]) }
-                    + Consortium.seniors(of: site).map {
-                        try .enrol(memberDocument($0), as: ["senior"])
-                    }, by: site, at: 1)
-        }
+        try consortium.enrol(readers, of: [Consortium.north, Consortium.west])
         return (consortium, readers)
     }
 

@@ -24,14 +24,7 @@ struct RulingTests {
             agreement.training.negativeBelow = 2
         }
         var consortium = try Consortium(agreement, enrolling: false)
-        for site in [Consortium.north, Consortium.west] {
-            let own = readers.filter { $0.name.hasPrefix(site.name) }
-            try consortium.applied(
-                own.map { try .enrol(memberDocument($0), as: ["reader"]) }
-                    + Consortium.seniors(of: site).map {
-                        try .enrol(memberDocument($0), as: ["senior"])
-                    }, by: site, at: 1)
-        }
+        try consortium.enrol(readers, of: [Consortium.north, Consortium.west])
         return consortium
     }
 

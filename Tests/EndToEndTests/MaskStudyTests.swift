@@ -70,25 +70,18 @@ extension EndToEnd {
         private func withStudy(
             _ body: @Sendable (Deployment) async throws -> Void
         ) async throws {
-            let folder = FileManager.default.temporaryDirectory
-                .appending(path: "tally-masks-\(UUID().uuidString.prefix(8))").path()
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true)
-            let deployment = Deployment(folder: folder)
-            defer {
-                deployment.killAll()
-                try? FileManager.default.removeItem(atPath: folder)
+            try await withDeployment(under: Self.agreement) { deployment in
+                let documents = (1...3).map {
+                    "\(deployment.home("north-\($0)"))/north-\($0).member"
+                }
+                try await deployment.done(["member", "add"] + documents, in: "north")
+                let patients = try deployment.file(
+                    "patients.csv", "patient,purposes,reward\npatient-0,training,earn\n")
+                try await deployment.done(["consent", "grant", patients], in: "north")
+                let records = try deployment.file("records.csv", Self.records)
+                try await deployment.done(["data", "add", records], in: "north")
+                try await body(deployment)
             }
-            try await deployment.found(Self.agreement)
-            try await deployment.startAll()
-            let documents = (1...3).map { "\(deployment.home("north-\($0)"))/north-\($0).member" }
-            try await deployment.done(["member", "add"] + documents, in: "north")
-            let patients = try deployment.file(
-                "patients.csv", "patient,purposes,reward\npatient-0,training,earn\n")
-            try await deployment.done(["consent", "grant", patients], in: "north")
-            let records = try deployment.file("records.csv", Self.records)
-            try await deployment.done(["data", "add", records], in: "north")
-            try await body(deployment)
         }
 
         /// Refused with these words, and nothing was sent.

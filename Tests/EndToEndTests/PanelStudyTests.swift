@@ -34,52 +34,43 @@ extension EndToEnd {
         private func withStudy(
             _ body: @Sendable (Deployment) async throws -> Void
         ) async throws {
-            let folder = FileManager.default.temporaryDirectory
-                .appending(path: "tally-panels-\(UUID().uuidString.prefix(8))").path()
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true)
-            let deployment = Deployment(folder: folder)
-            defer {
-                deployment.killAll()
-                try? FileManager.default.removeItem(atPath: folder)
-            }
-            try await deployment.found(Self.agreement)
-            try await deployment.startAll()
-            _ = try await together(Deployment.sites) { site in
-                let readers = (1...Study.readers).map { Study.reader($0, of: site) }
-                let documents = readers.map { "\(deployment.home($0))/\($0).member" }
+            try await withDeployment(under: Self.agreement) { deployment in
+                _ = try await together(Deployment.sites) { site in
+                    let readers = (1...Study.readers).map { Study.reader($0, of: site) }
+                    let documents = readers.map { "\(deployment.home($0))/\($0).member" }
+                    try await deployment.done(
+                        ["member", "add"] + documents + ["--credential", "reader"], in: site)
+                    let senior = "\(site)-senior"
+                    try await deployment.newMember(senior, asking: "site/\(site)")
+                    try await deployment.done(
+                        [
+                            "member", "add", "\(deployment.home(senior))/\(senior).member",
+                            "--credential", "senior",
+                        ], in: site)
+                }
+                // Sites may be a block behind each other: everybody must be on the chain before a draw.
+                try await eventually("north knows all members") {
+                    try await deployment.report(MembersReport.self, "member", "list", in: "north")
+                        .members.count >= 17
+                }
+                let gold = try deployment.file("gold.csv", "item,answer\nnorth/plain,5\n")
                 try await deployment.done(
-                    ["member", "add"] + documents + ["--credential", "reader"], in: site)
-                let senior = "\(site)-senior"
-                try await deployment.newMember(senior, asking: "site/\(site)")
-                try await deployment.done(
-                    [
-                        "member", "add", "\(deployment.home(senior))/\(senior).member",
-                        "--credential", "senior",
-                    ], in: site)
-            }
-            // Sites may be a block behind each other: everybody must be on the chain before a draw.
-            try await eventually("north knows all members") {
-                try await deployment.report(MembersReport.self, "member", "list", in: "north")
-                    .members.count >= 17
-            }
-            let gold = try deployment.file("gold.csv", "item,answer\nnorth/plain,5\n")
-            try await deployment.done(
-                ["gold", "commit", gold, "--anyway"], in: Deployment.coordinator)
-            let patients = try deployment.file(
-                "patients.csv", "patient,purposes,reward\np,training,earn\n")
-            try await deployment.done(["consent", "grant", patients], in: "north")
-            let records = try deployment.file(
-                "records.csv",
-                """
-                patient,record,use,readers,width,height,noise
-                p,plain,training,,0.5,0.25,0.125
-                p,torn,training,,0.25,0.5,0.125
-                p,wrong,training,,0.125,0.25,0.5
+                    ["gold", "commit", gold, "--anyway"], in: Deployment.coordinator)
+                let patients = try deployment.file(
+                    "patients.csv", "patient,purposes,reward\np,training,earn\n")
+                try await deployment.done(["consent", "grant", patients], in: "north")
+                let records = try deployment.file(
+                    "records.csv",
+                    """
+                    patient,record,use,readers,width,height,noise
+                    p,plain,training,,0.5,0.25,0.125
+                    p,torn,training,,0.25,0.5,0.125
+                    p,wrong,training,,0.125,0.25,0.5
 
-                """)
-            try await deployment.done(["data", "add", records], in: "north")
-            try await body(deployment)
+                    """)
+                try await deployment.done(["data", "add", records], in: "north")
+                try await body(deployment)
+            }
         }
 
         private func explain(_ item: String, _ deployment: Deployment) async throws -> ExplainReport

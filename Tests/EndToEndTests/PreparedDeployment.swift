@@ -1,4 +1,5 @@
 import Deployments
+import Foundation
 import Testing
 
 extension Prepared {
@@ -10,6 +11,23 @@ func withDeployment(
     _ stage: Stage, _ body: @Sendable (Deployment) async throws -> Void
 ) async throws {
     try await #require(Prepared.current).withCopy(of: stage, body)
+}
+
+/// Runs a test on processes of its own, founded under another agreement.
+func withDeployment(
+    under agreement: String, _ body: @Sendable (Deployment) async throws -> Void
+) async throws {
+    let folder = FileManager.default.temporaryDirectory
+        .appending(path: "tally-e2e-\(UUID().uuidString.prefix(8))").path()
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let deployment = Deployment(folder: folder)
+    defer {
+        deployment.killAll()
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+    try await deployment.found(agreement)
+    try await deployment.startAll()
+    try await body(deployment)
 }
 
 /// Founds the deployment before the first test of a suite and removes it after the last.

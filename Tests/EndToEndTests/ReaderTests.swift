@@ -38,24 +38,18 @@ extension EndToEnd {
         private func withStudy(
             _ body: @Sendable (Deployment) async throws -> Void
         ) async throws {
-            let folder = FileManager.default.temporaryDirectory
-                .appending(path: "tally-readers-\(UUID().uuidString.prefix(8))").path()
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true)
-            let deployment = Deployment(folder: folder)
-            defer {
-                deployment.killAll()
-                try? FileManager.default.removeItem(atPath: folder)
+            try await withDeployment(
+                under: Self.agreement(["benign", "malignant"], revealWindow: 6000)
+            ) { deployment in
+                let documents = (1...3).map {
+                    "\(deployment.home("north-\($0)"))/north-\($0).member"
+                }
+                try await deployment.done(["member", "add"] + documents, in: "north")
+                let patients = try deployment.file(
+                    "patients.csv", "patient,purposes,reward\np,training,earn\n")
+                try await deployment.done(["consent", "grant", patients], in: "north")
+                try await body(deployment)
             }
-            try await deployment.found(
-                Self.agreement(["benign", "malignant"], revealWindow: 6000))
-            try await deployment.startAll()
-            let documents = (1...3).map { "\(deployment.home("north-\($0)"))/north-\($0).member" }
-            try await deployment.done(["member", "add"] + documents, in: "north")
-            let patients = try deployment.file(
-                "patients.csv", "patient,purposes,reward\np,training,earn\n")
-            try await deployment.done(["consent", "grant", patients], in: "north")
-            try await body(deployment)
         }
 
         /// A table of answers to north's items.

@@ -67,7 +67,7 @@ struct LifetimeTests {
         await consortium.context.shutdown()
     }
 
-    @Test("a request on a connection that is lost fails at once, what was answered before does not")
+    @Test("a request on a connection that is lost fails at once")
     func cutOff() async throws {
         let consortium = try Consortium()
         let gate = Gate()

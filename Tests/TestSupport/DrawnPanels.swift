@@ -76,6 +76,18 @@ extension Consortium {
         return consortium
     }
 
+    /// Enrols these readers and the two seniors of each of their sites, in block 1.
+    package mutating func enrol(_ readers: [AccountID], of sites: [AccountID]) throws {
+        for site in sites {
+            let own = readers.filter { $0.name.hasPrefix(site.name) }
+            try applied(
+                own.map { try .enrol(memberDocument($0), as: ["reader"]) }
+                    + Self.seniors(of: site).map {
+                        try .enrol(memberDocument($0), as: ["senior"])
+                    }, by: site, at: 1)
+        }
+    }
+
     /// The site's secret for an item.
     package func secret(of item: ItemID) -> [UInt8] { named("secret of \(item)") }
 

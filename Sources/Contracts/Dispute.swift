@@ -69,7 +69,8 @@ extension ChangeSet {
         state.reversal.closeEnvelope = data(call.id.envelope.bytes)
         state.reversal.closeIndex = call.id.index
         var period = openPeriod()
-        guard state.period == period.number else {
+        state.reversal.afterClose = state.period != period.number
+        guard !state.reversal.afterClose else {
             return try correctPay(of: item, from: before, to: state, call)
         }
         switch before.outcome {

@@ -39,6 +39,10 @@ func validate(answers rule: WireAnnotationRule) throws(AgreementFault) {
     try requirePermille(rule.overlapPermille, "overlap", needed: kind == "boxes", kind)
     try requirePermille(
         rule.agreementPermille, "agreement", needed: ["boxes", "masks"].contains(kind), kind)
+    // Of two readers with as many boxes, none in common, each agrees by 666 per mille with all of them.
+    try require(
+        kind != "boxes" || rule.agreementPermille > 666, "agreement",
+        "must be 667 to 1000 per mille for boxes: below it readers who drew different boxes agree")
     guard kind == "measurement" else {
         return try require(
             rule.absoluteTolerance == 0 && rule.relativeTolerancePermille == 0 && rule.cut == 0,

@@ -264,6 +264,9 @@ package nonisolated struct WireReversalState: Sendable {
 
   package var closeIndex: UInt32 = 0
 
+  /// of the item's period
+  package var afterClose: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1369,7 +1372,7 @@ nonisolated extension WireDisputeState: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireReversalState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReversalState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}grade\0\u{1}consensus\0\u{1}height\0\u{3}close_envelope\0\u{3}close_index\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}grade\0\u{1}consensus\0\u{1}height\0\u{3}close_envelope\0\u{3}close_index\0\u{3}after_close\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1382,6 +1385,7 @@ nonisolated extension WireReversalState: SwiftProtobuf.Message, SwiftProtobuf._M
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.height) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.closeEnvelope) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.closeIndex) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.afterClose) }()
       default: break
       }
     }
@@ -1403,6 +1407,9 @@ nonisolated extension WireReversalState: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.closeIndex != 0 {
       try visitor.visitSingularUInt32Field(value: self.closeIndex, fieldNumber: 5)
     }
+    if self.afterClose != false {
+      try visitor.visitSingularBoolField(value: self.afterClose, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1412,6 +1419,7 @@ nonisolated extension WireReversalState: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.height != rhs.height {return false}
     if lhs.closeEnvelope != rhs.closeEnvelope {return false}
     if lhs.closeIndex != rhs.closeIndex {return false}
+    if lhs.afterClose != rhs.afterClose {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

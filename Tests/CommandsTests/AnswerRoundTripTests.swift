@@ -171,7 +171,7 @@ struct AnswerRoundTripTests {
         }
     }
 
-    @Test("as a table", arguments: [AnswerKind.class, .ordinal, .measurement])
+    @Test("as a table", arguments: AnswerKind.allCases)
     func tables(kind: AnswerKind) throws {
         for seed in UInt64(0)..<100 {
             let study = try Self.study(kind, seed: seed)

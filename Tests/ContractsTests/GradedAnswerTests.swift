@@ -194,6 +194,14 @@ struct GradedAnswerTests {
         // Agreements 666, 1000, 666: two of three are below 700.
         #expect(rule.consensus(of: answers) == .indeterminate(.disputed))
         #expect(BoxRule(agreementPermille: 666).consensus(of: answers) == .approved(answers[1]))
+        // Two with as many boxes, none in common: 666 each, so an agreement asks for 667 at least.
+        let apart = try [set(square(0, 0, 9)), set(square(50, 50, 9))]
+        #expect(
+            BoxRule(agreementPermille: 666, minimumAnswers: 2).consensus(of: apart)
+                == .approved(try set(square(0, 0, 9), square(50, 50, 9))))
+        #expect(
+            BoxRule(agreementPermille: 667, minimumAnswers: 2).consensus(of: apart)
+                == .indeterminate(.disputed))
         // Half of four readers hold a box; the readers without it agree by nothing.
         let half = try [set(square(0, 0, 9)), set(square(0, 0, 9)), set(), set()]
         #expect(

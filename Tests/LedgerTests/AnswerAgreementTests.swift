@@ -89,6 +89,8 @@ struct AnswerAgreementTests {
             #expect(refused("boxes", "agreement") { $0.annotation.agreementPermille = value })
             #expect(refused("masks", "agreement") { $0.annotation.agreementPermille = value })
         }
+        #expect(refused("boxes", "agreement") { $0.annotation.agreementPermille = 666 })
+        #expect(Self.fault("boxes") { $0.annotation.agreementPermille = 667 } == nil)
         #expect(refused("boxes", "classes") { $0.annotation.classes = 0 })
         #expect(refused("boxes", "classes") { $0.annotation.classes = 65 })
         #expect(refused("masks", "classes") { $0.annotation.classes = 2 })

@@ -46,11 +46,13 @@ extension Tally {
         static let configuration = CommandConfiguration(
             abstract: "Commit a reader's answers, wait until reveals open, and reveal them.",
             discussion: """
-                FILE is a table item,answer, or a wide one with a column named after the reader; a \
-                COCO file of one annotator (boxes; masks in either form of run lengths); or a Label \
-                Studio export (choices, rating, number, rectangles, brush). Images are items by \
-                their file's name; one without boxes or masks says that there is nothing on it, so \
-                leave out what you have not read. `tally annotations show` says what a file holds. \
+                FILE is a table item,answer, or a wide one with a column named after the reader (of \
+                boxes item,width,height,label,left,top,right,bottom, of masks \
+                item,width,height,runs); a COCO file of one annotator (boxes; masks in either form \
+                of run lengths); or a Label Studio export (choices, rating, number, rectangles, \
+                brush). Images are items by their file's name; one without boxes or masks says that \
+                there is nothing on it, so leave out what you have not read. `tally annotations \
+                show` says what a file holds. \
                 Nothing is sent unless every answer is good and on the reader's worklist. Salts are \
                 derived from the reader's key, so after a crash the same command goes on where it \
                 stopped: keep the file until all is revealed.

@@ -16,7 +16,8 @@ extension AnnotationsCommand {
             abstract: "Write the consensus of all approved items for other programs.",
             discussion: """
                 As CSV (item,answer; a row for each box or mask), COCO (boxes and masks) or Label \
-                Studio tasks. In COCO files images are called by their items' names.
+                Studio tasks; `tally annotate` reads each of them. In COCO files images are called \
+                by their items' names.
 
                 Example: tally annotations export --as coco --out consensus.json --home north
                 """)

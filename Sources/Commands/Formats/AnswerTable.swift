@@ -2,8 +2,14 @@ import Contracts
 import Ledger
 import Node
 
-/// Reads a table of answers: `item,answer`, or wide with a column for each reader.
+/// Reads a table of answers: of boxes and masks as the consensus is written, else `item,answer`, or
+/// wide with a column for each reader.
 func readAnswerTable(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
+    switch source.rule.kind {
+    case .boxes: return try readBoxTable(bytes, source)
+    case .masks: return try readMaskTable(bytes, source)
+    case .class, .ordinal, .measurement: break
+    }
     var header = try FlatCSV(bytes: bytes, file: source.file)
     _ = try header.next()
     let columns = (0..<header.fieldCount).map(header.text)
@@ -28,13 +34,7 @@ private func answers(
 ) throws -> [AnswerRow] {
     var lines: [ItemID: Int] = [:]
     return try table.rows.compactMap { row in
-        guard let item = ItemID(row["item"]) else {
-            throw row.fault(
-                "item must be site/record, such as north/n0001, not \"\(row["item"])\"")
-        }
-        if let first = lines.updateValue(row.line, forKey: item) {
-            throw row.fault("\(item) of line \(first) stands here again")
-        }
+        let item = try row.item(unlessIn: &lines)
         let text = row[column]
         guard !isWide || !text.isEmpty else { return nil }
         return AnswerRow(
@@ -44,21 +44,15 @@ private func answers(
 }
 
 private func answer(_ text: String, _ row: CSVRow, _ source: AnswerSource) throws -> Answer {
-    switch source.rule.kind {
-    case .class, .ordinal:
+    guard source.rule.kind == .measurement else {
         guard let grade = source.grade(text) else {
             throw row.fault("answer must be \(source.classes), not \"\(text)\"")
         }
         return .grade(grade)
-    case .measurement:
-        guard let value = decimalThousandths(text) else {
-            throw row.fault(
-                "answer must be a decimal number with at most three decimals, not \"\(text)\"")
-        }
-        return .measurement(value)
-    case .boxes, .masks:
-        throw row.fault(
-            "\(source.rule.kind.rawValue) do not fit into a table; hand in a COCO file or a Label "
-                + "Studio export")
     }
+    guard let value = decimalThousandths(text) else {
+        throw row.fault(
+            "answer must be a decimal number with at most three decimals, not \"\(text)\"")
+    }
+    return .measurement(value)
 }

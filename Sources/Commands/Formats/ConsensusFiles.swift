@@ -3,34 +3,35 @@ import Ledger
 package import Node
 package import Wire
 
-/// The consensus as a table: `item,answer`; of boxes a row each, with nothing beside the item where
-/// there is none, of masks their run lengths.
+/// The consensus as a table: `item,answer`; of boxes a row each, with nothing beside the image's
+/// sides where there is none, of masks their run lengths.
 package func consensusTable(_ entries: [ConsensusEntry], _ rule: WireAnnotationRule) -> [UInt8] {
-    var text = ""
-    switch rule.kind {
-    case .class, .ordinal, .measurement: text = "item,answer\n"
-    case .boxes: text = "item,label,left,top,width,height\n"
-    case .masks: text = "item,width,height,runs\n"
-    }
-    for entry in entries {
+    let columns =
+        switch rule.kind {
+        case .class, .ordinal, .measurement: ["item", "answer"]
+        case .boxes: boxColumns
+        case .masks: maskColumns
+        }
+    let rows = entries.flatMap { entry -> [[String]] in
+        func image(_ size: ImageSize) -> [String] {
+            [entry.item.text, "\(size.width)", "\(size.height)"]
+        }
         switch entry.answer {
-        case .grade, .measurement: text += "\(entry.item),\(answerText(entry.answer, rule))\n"
+        case .grade, .measurement: return [[entry.item.text, answerText(entry.answer, rule)]]
         case .boxes(let set):
-            if set.boxes.isEmpty { text += "\(entry.item),,,,,\n" }
-            for box in set.boxes {
-                let sides = [box.left, box.top, box.right - box.left, box.bottom - box.top]
-                text +=
-                    "\(entry.item),\(answerText(.grade(box.label), rule)),"
-                    + sides.map { decimalText(thousandths: Int64($0)) }.joined(separator: ",")
-                    + "\n"
+            let none = boxColumns.dropFirst(3).map { _ in "" }
+            guard !set.boxes.isEmpty else { return [image(set.size) + none] }
+            return set.boxes.map { box in
+                image(set.size) + [answerText(.grade(box.label), rule)]
+                    + [box.left, box.top, box.right, box.bottom]
+                    .map { decimalText(thousandths: Int64($0)) }
             }
         case .mask(let mask):
-            text +=
-                "\(entry.item),\(mask.size.width),\(mask.size.height),"
-                + mask.runs.map(String.init).joined(separator: " ") + "\n"
+            return [image(mask.size) + [mask.runs.map(String.init).joined(separator: " ")]]
         }
     }
-    return Array(text.utf8)
+    return Array(
+        ([columns] + rows).map { $0.joined(separator: ",") + "\n" }.joined().utf8)
 }
 
 private struct COCOExport: Encodable {

@@ -35,11 +35,9 @@ extension ReportView {
     }
 
     /// Whether the answers to an item are rows on gold: it had a label when its period closed.
-    mutating func isJudgedByGold(_ item: WireItemState) -> Bool {
-        guard !item.gold.isEmpty, item.isApproved else { return false }
-        guard let closed = state.value(WirePeriodState.self, .periods, bigEndian(item.period))
-        else { return true }
-        return item.outcome == .approved || item.reversal.height < closed.closedHeight
+    func isJudgedByGold(_ item: WireItemState) -> Bool {
+        !item.gold.isEmpty && item.isApproved
+            && (item.outcome == .approved || !item.reversal.afterClose)
     }
 
     /// How far a closed item's answers agree, in the words of the agreement's rule.

@@ -47,6 +47,9 @@ extension FuzzTarget {
     private static let answerSeeds = [
         "item,answer\nn/a,benign\nn/b,cell\n", "answer,item\n3,n/a\n5,n/b\n",
         "answer,item\n-0.5,n/a\n12.345,n/b\n7,n/c\n",
+        "item,width,height,label,left,top,right,bottom\nn/a,3,2,cell,0,0.5,2,1\n"
+            + "n/a,3,2,benign,0,0,1,1\nn/b,3,2,,,,,\n",
+        "item,width,height,runs\nn/a,3,2,1 2 3\nn/b,3,2,6\n",
         coco(#"{"image_id":1,"category_id":7,"segmentation":{"size":[2,3],"counts":[1,2,1,1,1]}}"#),
         coco(#"{"image_id":1,"category_id":7,"segmentation":{"size":[2,3],"counts":"121O0"}}"#),
         coco(#"{"image_id":1,"category_id":7,"bbox":[0,0.5,2,1],"iscrowd":0}"#),

@@ -31,6 +31,9 @@ final class ReportLedger {
         try ledger.append(parts)
     }
 
+    /// A decision changes the agreement with the next block.
+    func decide(_ change: (inout WireAgreement) -> Void) throws { try ledger.decide(change) }
+
     static func item(_ number: Int) -> String { "north/n\(number)" }
 
     /// Block 1 enrols north's readers; block 2 registers items for them.

@@ -2,6 +2,7 @@ import Contracts
 import Cryptography
 import Ledger
 import Node
+import Storage
 import TestSupport
 import Testing
 import Wire
@@ -67,19 +68,27 @@ struct RulingReportTests {
         try ledger.block(try readers.map { ($0, try transactions($0)) })
     }
 
-    /// Thirty-six items are read, gold is shown, and the period closes.
-    private func study(_ kind: AnswerKind) throws -> ReportLedger {
-        let ledger = try ReportLedger(Self.agreement(kind))
+    /// What the seniors say of a torn item of gold in the block in which the period closes.
+    private enum Ruling { case beforeTheClose, afterTheClose }
+
+    /// Sites enrol their readers or their seniors.
+    private func enrol(
+        _ accounts: (AccountID) -> [AccountID], as role: String, _ ledger: ReportLedger
+    ) throws {
         try ledger.block(
-            [Consortium.north, Consortium.west].map { site in
-                (
-                    site,
-                    try Self.readers.filter { $0.name.hasPrefix(site.name) }
-                        .map { try .enrol(memberDocument($0), as: ["reader"]) }
-                        + Consortium.seniors(of: site)
-                        .map { try .enrol(memberDocument($0), as: ["senior"]) }
-                )
+            try [Consortium.north, Consortium.west].map { site in
+                (site, try accounts(site).map { try .enrol(memberDocument($0), as: [role]) })
             })
+    }
+
+    /// Thirty-six items are read, gold is shown, and the period closes.
+    ///
+    /// With a ruling, seniors come when the torn items have ended, and rule on one of them.
+    private func study(_ kind: AnswerKind, _ ruling: Ruling? = nil) throws -> ReportLedger {
+        let ledger = try ReportLedger(Self.agreement(kind))
+        try enrol(
+            { site in Self.readers.filter { $0.name.hasPrefix(site.name) } }, as: "reader", ledger)
+        if ruling == nil { try enrol(Consortium.seniors, as: "senior", ledger) }
         let items = try (0..<36).map(Self.item)
         let truths = try Self.gold.map { number in
             var truth = WireGoldAnswer()
@@ -120,19 +129,32 @@ struct RulingReportTests {
             }
         }
         try ledger.block([(Consortium.coordinator, items.map { .closeItem($0.text) })])
-        // Nobody agrees on the torn ones, seniors neither.
-        let open = try Self.torn.sorted().map(Self.item)
-        try seniors(ledger, open, kind) { 50 * $0 }
-        try ledger.block([
-            (
-                Consortium.coordinator,
-                [.revealGold(commitment, truths, salt: salt), .closePeriod(1)]
-            )
-        ])
+        let item = try Self.item(20)
+        let closing: [WireTransaction] = [
+            .revealGold(commitment, truths, salt: salt), .closePeriod(1),
+        ]
+        if let ruling {
+            try enrol(Consortium.seniors, as: "senior", ledger)
+            try ledger.block([(Consortium.east, [.dispute(item.text)])])
+            try seniors(ledger, [item], kind) { _ in 7 }
+            let ends = [WireTransaction.closeItem(item.text)]
+            try ledger.block([
+                (
+                    Consortium.coordinator,
+                    ruling == .beforeTheClose ? ends + closing : closing + ends
+                )
+            ])
+        } else {
+            // Nobody agrees on the torn ones, seniors neither.
+            let open = try Self.torn.sorted().map(Self.item)
+            try seniors(ledger, open, kind) { 50 * $0 }
+            try ledger.block([(Consortium.coordinator, open.map { .closeItem($0.text) })])
+            try ledger.block([(Consortium.coordinator, closing)])
+        }
         return ledger
     }
 
-    /// Two seniors are asked about items, answer, and the wave ends.
+    /// Two seniors are asked about items, and answer.
     private func seniors(
         _ ledger: ReportLedger, _ items: [ItemID], _ kind: AnswerKind,
         moved: (_ place: Int) -> Int
@@ -151,7 +173,6 @@ struct RulingReportTests {
                 }
             }
         }
-        try ledger.block([(Consortium.coordinator, items.map { .closeItem($0.text) })])
     }
 
     /// East disputes an item, and two seniors say what is moved by more than any reader's answer.
@@ -159,6 +180,7 @@ struct RulingReportTests {
         let item = try Self.item(number)
         try ledger.block([(Consortium.east, [.dispute(item.text)])])
         try seniors(ledger, [item], kind) { _ in 7 }
+        try ledger.block([(Consortium.coordinator, [.closeItem(item.text)])])
     }
 
     private struct Told {
@@ -286,5 +308,43 @@ struct RulingReportTests {
         let torn = try Reporter(store: ledger.store).explain(Self.item(20))
         #expect(torn.outcome == "disputed" && torn.gold != nil)
         #expect(torn.readers.count == 5 && torn.readers.allSatisfy { $0.figure == nil })
+    }
+
+    @Test(
+        "gold that seniors label in the block of the close is a row when they came first",
+        arguments: [AnswerKind.measurement, .boxes, .masks])
+    func rulingAtTheClose(kind: AnswerKind) throws {
+        for ruling in [Ruling.beforeTheClose, .afterTheClose] {
+            let ledger = try study(kind, ruling)
+            let report = try Reporter(store: ledger.store).explain(Self.item(20))
+            #expect(report.outcome == "approved" && report.gold != nil)
+            for reader in Self.readers {
+                let told = try told(ledger, reader)
+                #expect(
+                    told.texts[20]?.hasPrefix(
+                        ruling == .beforeTheClose
+                            ? "gold, 8 rows: 8 × 1000 × ("
+                            : "gold, and without a label when the period closed") == true)
+                let score = try Reporter(store: ledger.store).score(of: reader)
+                let period = try #require(score.periods.first)
+                #expect(told.figures == period.points && told.fees == period.fee)
+            }
+        }
+    }
+
+    @Test("what was decided and paid is explained by the agreement of its day")
+    func agreementOfTheDay() throws {
+        let ledger = try study(.measurement)
+        func all() throws -> [String] {
+            try (0..<36).map { number in
+                let report = try Reporter(store: ledger.store).explain(Self.item(number))
+                return "\(report.outcome) \(report.reason) \(report.value ?? "") \(report.readers)"
+            }
+        }
+        let before = try all()
+        try ledger.decide { $0.annotation.absoluteTolerance = 5_000 }
+        try ledger.block([(Consortium.north, [.grant(named("patient of another day"))])])
+        #expect(try ledger.store.tip().terms.newest.agreement.annotation.absoluteTolerance == 5_000)
+        #expect(try all() == before)
     }
 }

@@ -42,7 +42,7 @@ package struct Consortium: Sendable {
     package private(set) var book: Book
     private var sequences: [AccountID: UInt64] = [:]
     /// Of the next block.
-    private var terms: TermHistory
+    package private(set) var terms: TermHistory
 
     package var network: NetworkID { genesis.network }
     /// The coordinator first, then the sites.

@@ -24,6 +24,13 @@ package struct SettledLedger {
         tip = Tip(genesis: consortium.genesis)
     }
 
+    /// A decision of the voters puts another agreement in force from the next block on.
+    ///
+    /// - Throws: what makes the decision impossible.
+    package mutating func decide(_ change: (inout WireAgreement) -> Void) throws {
+        try consortium.decide(change)
+    }
+
     /// Executes one envelope a signer, and keeps the block as settled.
     ///
     /// - Throws: ``Consortium/Refused`` unless all was applied.
@@ -38,11 +45,9 @@ package struct SettledLedger {
             throw Consortium.Refused(index: index, rejection: Rejection(rawValue: effect.outcome))
         }
         let block = try signed(envelopes, execution, log)
-        var terms = tip.terms
-        terms.advance(to: terms.newest, isFirst: tip.slot == .genesis)
         tip = Tip(
             slot: block.slot, hash: block.hash, timeMilliseconds: block.header.timeMilliseconds,
-            log: log, terms: terms)
+            log: log, terms: consortium.terms)
         let executed = ExecutedBlock(block: block, execution: execution, tip: tip)
         let vote = try Vote(
             voter: Consortium.coordinator, slot: block.slot, block: block.hash,
@@ -52,7 +57,7 @@ package struct SettledLedger {
             entries: [Certificate.Entry(voter: vote.voter, signature: vote.signature)])
         try store.commit(
             Commitment(
-                block: executed, votes: [vote], journal: Journal(term: .first),
+                block: executed, votes: [vote], journal: Journal(term: block.slot.term),
                 settled: [executed], dropped: [], rehashed: [:], tree: StateTree()))
     }
 
@@ -60,16 +65,18 @@ package struct SettledLedger {
         throws
         -> Block
     {
+        let rules = consortium.terms.newest
+        let opening = rules.term == tip.slot.term ? nil : rules.opening
         let header = BlockHeader(
-            slot: Slot(term: .first, height: consortium.height), previous: tip.hash,
+            slot: Slot(term: rules.term, height: consortium.height), previous: tip.hash,
             timeMilliseconds: tip.timeMilliseconds + 2_000, proposer: Consortium.coordinator,
             transactionCount: UInt32(execution.effects.count), logSize: log.size,
             logRoot: log.root, effectsRoot: execution.effectsRoot, stateRoot: .zero,
             voters: consortium.genesis.voters.hash(network: consortium.network),
             parentCertificate: certificate?.hash(network: consortium.network) ?? .zero,
-            opening: tip.slot == .genesis ? consortium.network.digest : nil)
+            opening: tip.slot == .genesis ? consortium.network.digest : opening?.hash)
         return try Block(
-            header: header, envelopes: envelopes, parentCertificate: certificate,
+            header: header, envelopes: envelopes, parentCertificate: certificate, opening: opening,
             network: consortium.network, key: signingKey(of: Consortium.coordinator))
     }
 }

@@ -3,15 +3,6 @@ import Ledger
 import Training
 import Wire
 
-/// A record as its site prepared it, kept apart from the ledger and never on it.
-struct HeldRecord: Sendable {
-    let item: ItemID
-    let pseudonym: [UInt8]
-    /// Canonical record bytes.
-    let content: [UInt8]
-    let isTraining: Bool
-}
-
 extension Disk {
     /// Keeps records before they are registered, as the patients' file does.
     func keep(_ records: [HeldRecord]) throws {

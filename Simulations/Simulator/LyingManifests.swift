@@ -13,7 +13,7 @@ extension LiarCore {
         let withdrawn = unusable(.noConsent, at: height)
         let others = foreign() + unusable(.otherUse, at: height) + unusable(.duplicate, at: height)
         let ghost = ItemID("\(account.name)/ghost").map {
-            manifestEntry($0, closedBy: TransactionID(envelope: .zero, index: 0))
+            WireManifestEntry($0, closedBy: TransactionID(envelope: .zero, index: 0))
         }
         let isPlain = withdrawn.isEmpty || world.adversary.random.chance(200)
         guard
@@ -56,7 +56,7 @@ extension LiarCore {
     private func entry(_ item: ItemID, _ changes: inout ChangeSet) -> WireManifestEntry {
         let state = changes.value(WireItemState.self, .items, Array(item.text.utf8))
         let envelope = state.flatMap { Digest($0.closeEnvelope) } ?? .zero
-        return manifestEntry(
+        return WireManifestEntry(
             item, closedBy: TransactionID(envelope: envelope, index: state?.closeIndex ?? 0))
     }
 }

@@ -44,7 +44,7 @@ extension Core {
         case .offerReference(let run): [try offerReference(run)]
         case .fixReference(let run): try fixReference(run)
         case .openSeeds: []  // The sites of the simulator list their readers.
-        case .stopRun(let run): [stopRun(run)]
+        case .stopRun(let run): [.stopRun(run)]
         case .openRound(let run, let round): [try openRound(run, round)]
         case .train(let run, let round): [try answer(run, round)]
         case .checkRound(let run, let round): [try checkRound(run, round)]
@@ -72,32 +72,19 @@ extension Core {
 
     private func offerReference(_ number: UInt32) throws -> WireTransaction {
         let run = try run(number)
-        let rule = agreement(of: run).training
-        var changes = ChangeSet(above: disk.state)
-        var records = WireReferenceRecords()
-        for held in disk.tables.records where !held.isTraining {
-            guard
-                let usable = try? usableRecord(
-                    held.item, of: account, use: .evaluation, openedAt: run.startedHeight, rule,
-                    in: &changes), isRegistered(held, as: usable)
-            else { continue }
-            var record = WireReferenceRecord()
-            record.item = held.item.text
-            record.content = data(held.content)
-            record.label = usable.label
-            records.records.append(record)
-        }
-        var transaction = WireTransaction()
-        transaction.referenceOffer.run = number
-        transaction.referenceOffer.records = data(put(records.encoded()).bytes)
-        transaction.referenceOffer.count = UInt32(records.records.count)
-        return transaction
+        let offer = usable(
+            .evaluation, openedAt: run.startedHeight, agreement(of: run).training
+        ).offer
+        return .offer(number, put(offer.encoded()).bytes, count: UInt32(offer.records.count))
     }
 
-    /// A site that restored an older disk may hold another record than the registered one.
-    private func isRegistered(_ held: HeldRecord, as usable: UsableRecord) -> Bool {
-        held.pseudonym == usable.patient
-            && hmacSHA256(key: world.contentKey, held.content).bytes == usable.contentTag
+    private func usable(
+        _ use: WireRecordUse, openedAt height: UInt64, _ rule: WireTrainingRule
+    ) -> SiteRecords {
+        var changes = ChangeSet(above: disk.state)
+        return SiteRecords(
+            disk.tables.records, of: account, use: use, openedAt: height, rule,
+            contentKey: world.contentKey, in: &changes)
     }
 
     private func reference(_ run: WireRunState) throws -> AssembledReference {
@@ -119,29 +106,15 @@ extension Core {
     private func fixReference(_ number: UInt32) throws -> [WireTransaction] {
         let assembled = try reference(try run(number))
         guard assembled.count > 0 else {
-            return account == replica.settled.terms.newest.coordinator ? [stopRun(number)] : []
+            return account == replica.settled.terms.newest.coordinator ? [.stopRun(number)] : []
         }
-        var transaction = WireTransaction()
-        transaction.referenceFix.run = number
-        transaction.referenceFix.root = data(assembled.root.bytes)
-        transaction.referenceFix.count = assembled.count
-        return [transaction]
-    }
-
-    private func stopRun(_ number: UInt32) -> WireTransaction {
-        var transaction = WireTransaction()
-        transaction.runStop.run = number
-        return transaction
+        return [.fix(number, assembled.root.bytes, count: assembled.count)]
     }
 
     // MARK: rounds
 
     private func openRound(_ number: UInt32, _ round: UInt32) throws -> WireTransaction {
-        var transaction = WireTransaction()
-        transaction.roundOpen.run = number
-        transaction.roundOpen.round = round
-        transaction.roundOpen.baseModel = try run(number).model
-        return transaction
+        .openRound(number, round, base: [UInt8](try run(number).model))
     }
 
     private func answer(_ number: UInt32, _ roundNumber: UInt32) throws -> WireTransaction {
@@ -149,27 +122,15 @@ extension Core {
         let rule = agreement(of: try run(number)).training
         guard let round = changes.round(number, roundNumber), let base = Digest(round.baseModel)
         else { throw Refused("noRound") }
-        var manifest = WireManifest()
-        for held in disk.tables.records where held.isTraining {
-            guard
-                let usable = try? usableRecord(
-                    held.item, of: account, use: .training, openedAt: round.openedHeight, rule,
-                    in: &changes), isRegistered(held, as: usable)
-            else { continue }
-            manifest.entries.append(manifestEntry(held.item, closedBy: usable.closedBy))
-        }
-        manifest = manifestToSend(manifest, openedAt: round.openedHeight)
+        let own = usable(.training, openedAt: round.openedHeight, rule)
+        let manifest = manifestToSend(own.manifest, openedAt: round.openedHeight)
         guard !manifest.entries.isEmpty else { throw Refused("noRecords") }
         let model = try Safetensors(decoding: world.blobs[base] ?? []).parameters
         let update = try drawnUpdate("\(number).\(roundNumber) of \(account)", of: model)
-        var transaction = WireTransaction()
-        transaction.updateSubmit.run = number
-        transaction.updateSubmit.round = roundNumber
-        transaction.updateSubmit.update = data(put(update).bytes)
-        transaction.updateSubmit.manifest = data(put(manifest.encoded()).bytes)
-        transaction.updateSubmit.examples = UInt32(manifest.entries.count)
         world.trace { "\(account) answers \(number).\(roundNumber)" }
-        return transaction
+        return .submit(
+            number, roundNumber, update: put(update).bytes,
+            manifest: put(manifest.encoded()).bytes, examples: UInt32(manifest.entries.count))
     }
 
     private func check(_ number: UInt32, _ round: UInt32) throws -> RoundResult {
@@ -186,31 +147,15 @@ extension Core {
 
     private func checkRound(_ number: UInt32, _ round: UInt32) throws -> WireTransaction {
         let result = try check(number, round)
-        var transaction = WireTransaction()
-        transaction.roundChecked.run = number
-        transaction.roundChecked.round = round
-        transaction.roundChecked.model = data(modelToVouchFor(result.modelDigest).bytes)
-        transaction.roundChecked.values = data(Digest.sha256(result.values).bytes)
-        return transaction
+        return .checked(
+            number, round, model: modelToVouchFor(result.modelDigest).bytes,
+            values: Digest.sha256(result.values).bytes)
     }
 
     private func closeRound(_ number: UInt32, _ round: UInt32) throws -> WireTransaction {
         let result = try check(number, round)
-        var transaction = WireTransaction()
-        transaction.roundClose.run = number
-        transaction.roundClose.round = round
-        transaction.roundClose.model = data(modelToVouchFor(result.modelDigest).bytes)
-        transaction.roundClose.values = data(result.values)
-        return transaction
+        return .closeRound(
+            number, round, model: modelToVouchFor(result.modelDigest).bytes,
+            values: result.values)
     }
-}
-
-/// An entry of a manifest: the record, and what approved it.
-func manifestEntry(_ item: ItemID, closedBy: TransactionID) -> WireManifestEntry {
-    var entry = WireManifestEntry()
-    entry.record = item.text
-    entry.item = item.text
-    entry.closeEnvelope = data(closedBy.envelope.bytes)
-    entry.closeIndex = closedBy.index
-    return entry
 }

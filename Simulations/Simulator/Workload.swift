@@ -179,14 +179,10 @@ final class Workload {
         if before?.isActive != true, newest < most,
             random.chance(try canEvaluate(core) ? 800 : 100)
         {
-            var transaction = WireTransaction()
-            transaction.runStart.run = newest + 1
             // A later run may go on with what the one before came to.
             let goesOn = (before?.closed ?? 0) > 0 && random.chance(500)
-            transaction.runStart.initialModel =
-                goesOn ? before?.model ?? data([]) : data(world.blobs.initialModel.bytes)
-            transaction.runStart.rounds = 2
-            transactions.append(transaction)
+            let model = goesOn ? [UInt8](before?.model ?? data([])) : world.blobs.initialModel.bytes
+            transactions.append(.startRun(newest + 1, from: model, rounds: 2))
         }
         guard !transactions.isEmpty else { return }
         do { try core.contribute(transactions) } catch is Refused {}

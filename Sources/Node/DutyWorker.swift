@@ -117,49 +117,32 @@ actor DutyWorker {
 
     private func offerReference(_ number: UInt32) async throws -> [WireTransaction] {
         let run = try run(number)
-        let rule = try agreement(of: run).training
-        var changes = ChangeSet(above: state)
-        var records = WireReferenceRecords()
-        for held in try patients?.records() ?? [] where !held.isTraining {
-            guard
-                let usable = try? usableRecord(
-                    held.item, of: account, use: .evaluation, openedAt: run.startedHeight, rule,
-                    in: &changes),
-                isRegistered(held, as: usable)
-            else { continue }
-            var record = WireReferenceRecord()
-            record.item = held.item.text
-            record.content = data(held.content)
-            record.label = usable.label
-            records.records.append(record)
-        }
-        if let fault = changes.fault { throw fault }
-        let digest = try blobs.put(records.encoded())
+        let offer = try usable(
+            .evaluation, openedAt: run.startedHeight, try agreement(of: run).training
+        ).offer
+        let digest = try blobs.put(offer.encoded())
         try await send(digest)
-        var transaction = WireTransaction()
-        transaction.referenceOffer.run = number
-        transaction.referenceOffer.records = data(digest.bytes)
-        transaction.referenceOffer.count = UInt32(records.records.count)
+        let count = offer.records.count
         logger.info(
-            "offering reference records",
-            metadata: ["run": "\(number)", "records": "\(records.records.count)"])
-        return [transaction]
+            "offering reference records", metadata: ["run": "\(number)", "records": "\(count)"])
+        return [.offer(number, digest.bytes, count: UInt32(count))]
     }
 
-    /// Whether a record that this site holds is the one that the chain has under its name.
-    ///
-    /// A site that restored an older `patients.sqlite` may hold another one: consent and label are
-    /// the registered record's, so nothing else may be used.
-    private func isRegistered(_ held: HeldRecord, as usable: UsableRecord) -> Bool {
-        let isSame =
-            held.pseudonym == usable.patient
-            && hmacSHA256(key: contentKey, held.content).bytes == usable.contentTag
-        if !isSame {
+    /// What of this site's records may be used in something that was opened at a height.
+    private func usable(
+        _ use: WireRecordUse, openedAt height: UInt64, _ rule: WireTrainingRule
+    ) throws -> SiteRecords {
+        var changes = ChangeSet(above: state)
+        let records = SiteRecords(
+            try patients?.records() ?? [], of: account, use: use, openedAt: height, rule,
+            contentKey: contentKey, in: &changes)
+        if let fault = changes.fault { throw fault }
+        for item in records.others {
             logger.warning(
                 "a record that is held is not the one that was registered; it is not used",
-                metadata: ["record": "\(held.item)"])
+                metadata: ["record": "\(item)"])
         }
-        return isSame
+        return records
     }
 
     private func reference(_ run: WireRunState) async throws -> AssembledReference {
@@ -189,11 +172,7 @@ actor DutyWorker {
         guard assembled.count > 0 else {
             return links.isCoordinator ? [stop(number)] : []
         }
-        var transaction = WireTransaction()
-        transaction.referenceFix.run = number
-        transaction.referenceFix.root = data(assembled.root.bytes)
-        transaction.referenceFix.count = assembled.count
-        return [transaction]
+        return [.fix(number, assembled.root.bytes, count: assembled.count)]
     }
 
     /// Ends a run without a single usable record for evaluation.
@@ -201,62 +180,35 @@ actor DutyWorker {
         logger.warning(
             "no site offered a usable record for evaluation; the run is stopped",
             metadata: ["run": "\(number)", "remedy": "tally data add, then tally run start"])
-        var transaction = WireTransaction()
-        transaction.runStop.run = number
-        return transaction
+        return .stopRun(number)
     }
 
     // MARK: rounds
 
     private func openRound(_ number: UInt32, _ round: UInt32) throws -> [WireTransaction] {
-        var transaction = WireTransaction()
-        transaction.roundOpen.run = number
-        transaction.roundOpen.round = round
-        transaction.roundOpen.baseModel = try run(number).model
-        return [transaction]
+        [.openRound(number, round, base: [UInt8](try run(number).model))]
     }
 
     private func train(_ number: UInt32, _ roundNumber: UInt32) async throws -> [WireTransaction] {
         let round = try round(number, roundNumber)
         let run = try run(number)
         let rule = try agreement(of: run).training
-        guard let patients, let trainer = trainer(of: rule), let base = Digest(round.baseModel)
-        else { return [] }
-        try await fetch(base.bytes)
-        var changes = ChangeSet(above: state)
-        var manifest = WireManifest()
-        var records: [TrainingRecord] = []
-        let mostPatients = BlobBounds.patients(sites: run.roster.count)
-        var named: Set<[UInt8]> = []
-        var leftOut = 0
-        for held in try patients.records() where held.isTraining {
-            guard
-                let usable = try? usableRecord(
-                    held.item, of: account, use: .training, openedAt: round.openedHeight, rule,
-                    in: &changes),
-                isRegistered(held, as: usable)
-            else { continue }
-            guard named.contains(usable.patient) || named.count < mostPatients else {
-                leftOut += 1
-                continue
-            }
-            named.insert(usable.patient)
-            guard let values = features(ofCanonicalRecord: held.content, names: rule.features)
-            else { throw DutyFailure(description: "record \(held.item) is damaged") }
-            var entry = WireManifestEntry()
-            entry.record = held.item.text
-            entry.item = held.item.text
-            entry.closeEnvelope = data(usable.closedBy.envelope.bytes)
-            entry.closeIndex = usable.closedBy.index
-            manifest.entries.append(entry)
-            records.append(
-                TrainingRecord(item: held.item, features: values, label: usable.label))
+        guard let trainer = trainer(of: rule), let base = Digest(round.baseModel) else {
+            return []
         }
-        if let fault = changes.fault { throw fault }
+        try await fetch(base.bytes)
+        var own = try usable(.training, openedAt: round.openedHeight, rule)
+        let mostPatients = BlobBounds.patients(sites: run.roster.count)
+        let leftOut = own.keep(patients: mostPatients)
         if leftOut > 0 {
             logger.warning(
                 "records of more patients than a round can name are left out",
                 metadata: ["records": "\(leftOut)", "patients": "\(mostPatients)"])
+        }
+        let records = try own.usable.map { held, record in
+            guard let values = features(ofCanonicalRecord: held.content, names: rule.features)
+            else { throw DutyFailure(description: "record \(held.item) is damaged") }
+            return TrainingRecord(item: held.item, features: values, label: record.label)
         }
         guard !records.isEmpty else {
             throw DutyFailure(description: "no approved, consented record to train on")
@@ -268,19 +220,17 @@ actor DutyWorker {
                 learningRate: Double(rule.learningRateMillionths) / 1_000_000,
                 l2: Double(rule.l2Millionths) / 1_000_000))
         let update = try blobs.put(try Safetensors(delta).encoded())
-        let manifestDigest = try blobs.put(manifest.encoded())
+        let manifest = try blobs.put(own.manifest.encoded())
         try await send(update)
-        try await send(manifestDigest)
-        var transaction = WireTransaction()
-        transaction.updateSubmit.run = number
-        transaction.updateSubmit.round = roundNumber
-        transaction.updateSubmit.update = data(update.bytes)
-        transaction.updateSubmit.manifest = data(manifestDigest.bytes)
-        transaction.updateSubmit.examples = UInt32(records.count)
+        try await send(manifest)
         logger.info(
             "trained",
             metadata: ["round": "\(number).\(roundNumber)", "records": "\(records.count)"])
-        return [transaction]
+        return [
+            .submit(
+                number, roundNumber, update: update.bytes, manifest: manifest.bytes,
+                examples: UInt32(records.count))
+        ]
     }
 
     private func check(_ number: UInt32, _ roundNumber: UInt32) async throws -> RoundResult {
@@ -306,25 +256,22 @@ actor DutyWorker {
         _ number: UInt32, _ roundNumber: UInt32
     ) async throws -> [WireTransaction] {
         let result = try await check(number, roundNumber)
-        var transaction = WireTransaction()
-        transaction.roundChecked.run = number
-        transaction.roundChecked.round = roundNumber
-        transaction.roundChecked.model = data(result.modelDigest.bytes)
-        transaction.roundChecked.values = data(Digest.sha256(result.values).bytes)
         logger.info("checked", metadata: ["round": "\(number).\(roundNumber)"])
-        return [transaction]
+        return [
+            .checked(
+                number, roundNumber, model: result.modelDigest.bytes,
+                values: Digest.sha256(result.values).bytes)
+        ]
     }
 
     private func closeRound(
         _ number: UInt32, _ roundNumber: UInt32
     ) async throws -> [WireTransaction] {
         let result = try await check(number, roundNumber)
-        var transaction = WireTransaction()
-        transaction.roundClose.run = number
-        transaction.roundClose.round = roundNumber
-        transaction.roundClose.model = data(result.modelDigest.bytes)
-        transaction.roundClose.values = data(result.values)
-        return [transaction]
+        return [
+            .closeRound(
+                number, roundNumber, model: result.modelDigest.bytes, values: result.values)
+        ]
     }
 
     // MARK: blobs

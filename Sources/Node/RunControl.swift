@@ -56,11 +56,8 @@ extension NodeCore {
             close.periodClose.period = period.number
             transactions.append(close)
         }
-        var start = WireTransaction()
-        start.runStart.run = newest + 1
-        start.runStart.initialModel = data(model.isEmpty ? try keepInitialModel().bytes : model)
-        start.runStart.rounds = rounds
-        transactions.append(start)
+        let initial = model.isEmpty ? try keepInitialModel().bytes : model
+        transactions.append(.startRun(newest + 1, from: initial, rounds: rounds))
         return transactions
     }
 
@@ -70,8 +67,6 @@ extension NodeCore {
         guard changes.run(newest)?.isActive == true else {
             throw HomeError.foreign("no run is under way")
         }
-        var stop = WireTransaction()
-        stop.runStop.run = newest
-        return [stop]
+        return [.stopRun(newest)]
     }
 }

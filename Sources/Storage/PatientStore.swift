@@ -3,22 +3,6 @@ import Foundation
 import GRDB
 package import Ledger
 
-/// A record as its hospital prepared it, with the patient it belongs to.
-package struct HeldRecord: Hashable, Sendable {
-    package let item: ItemID
-    package let pseudonym: [UInt8]
-    /// Canonical record bytes.
-    package let content: [UInt8]
-    package let isTraining: Bool
-
-    package init(item: ItemID, pseudonym: [UInt8], content: [UInt8], isTraining: Bool) {
-        self.item = item
-        self.pseudonym = pseudonym
-        self.content = content
-        self.isTraining = isTraining
-    }
-}
-
 /// A site's patients and records, apart from the ledger and never on it: `patients.sqlite`.
 ///
 /// A patient's row is found by an HMAC of the local identifier and sealed, both under the site's

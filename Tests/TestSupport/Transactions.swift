@@ -86,78 +86,20 @@ extension WireTransaction {
         return Self(.periodClose(body))
     }
 
-    package static func startRun(_ run: UInt32, from model: [UInt8], rounds: UInt32 = 0) -> Self {
-        var body = WireRunStart()
-        body.run = run
-        body.initialModel = data(model)
-        body.rounds = rounds
-        return Self(.runStart(body))
+    package static func startRun(_ run: UInt32, from model: [UInt8]) -> Self {
+        startRun(run, from: model, rounds: 0)
     }
 
-    package static func stopRun(_ run: UInt32) -> Self {
-        var body = WireRunStop()
-        body.run = run
-        return Self(.runStop(body))
+    package static func offer(_ run: UInt32, _ records: [UInt8]) -> Self {
+        offer(run, records, count: 1)
     }
 
-    package static func offer(_ run: UInt32, _ records: [UInt8], count: UInt32 = 1) -> Self {
-        var body = WireReferenceOffer()
-        body.run = run
-        body.records = data(records)
-        body.count = count
-        return Self(.referenceOffer(body))
-    }
-
-    package static func fix(_ run: UInt32, _ root: [UInt8], count: UInt32 = 3) -> Self {
-        var body = WireReferenceFix()
-        body.run = run
-        body.root = data(root)
-        body.count = count
-        return Self(.referenceFix(body))
-    }
-
-    package static func openRound(_ run: UInt32, _ round: UInt32, base: [UInt8]) -> Self {
-        var body = WireRoundOpen()
-        body.run = run
-        body.round = round
-        body.baseModel = data(base)
-        return Self(.roundOpen(body))
-    }
+    package static func fix(_ run: UInt32, _ root: [UInt8]) -> Self { fix(run, root, count: 3) }
 
     package static func submit(
-        _ run: UInt32, _ round: UInt32, update: [UInt8], manifest: [UInt8], examples: UInt32 = 1
+        _ run: UInt32, _ round: UInt32, update: [UInt8], manifest: [UInt8]
     ) -> Self {
-        var body = WireUpdateSubmit()
-        body.run = run
-        body.round = round
-        body.update = data(update)
-        body.manifest = data(manifest)
-        body.examples = examples
-        return Self(.updateSubmit(body))
-    }
-
-    /// `values` is the digest of the values' bytes.
-    package static func checked(
-        _ run: UInt32, _ round: UInt32, model: [UInt8], values: [UInt8]
-    ) -> Self {
-        var body = WireRoundChecked()
-        body.run = run
-        body.round = round
-        body.model = data(model)
-        body.values = data(values)
-        return Self(.roundChecked(body))
-    }
-
-    /// `values` are the values' own bytes.
-    package static func closeRound(
-        _ run: UInt32, _ round: UInt32, model: [UInt8], values: [UInt8]
-    ) -> Self {
-        var body = WireRoundClose()
-        body.run = run
-        body.round = round
-        body.model = data(model)
-        body.values = data(values)
-        return Self(.roundClose(body))
+        submit(run, round, update: update, manifest: manifest, examples: 1)
     }
 
     package static func expire(_ window: String) -> Self {

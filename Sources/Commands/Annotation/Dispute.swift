@@ -17,11 +17,15 @@ extension Tally {
 
         @Argument(help: "The item, site/record.")
         var item: ItemID
-        @Option(help: "Why, for the other members to read.")
+        @Option(help: "Why, for the other members to read; at most 1,000 bytes, on one line.")
         var reason: String = ""
         @OptionGroup var homeOptions: HomeOptions
         @OptionGroup var settlement: SettlementOptions
         @OptionGroup var output: FormatOptions
+
+        func validate() throws {
+            if let fault = disputeReasonFault(reason) { throw ValidationError(fault) }
+        }
 
         func run() async throws {
             let home = try homeOptions.open()
@@ -34,6 +38,23 @@ extension Tally {
         }
     }
 }
+
+/// Why a dispute's reason cannot be sent; nil when it can.
+///
+/// The chain bounds its length alone; what would move a reader's cursor is refused here.
+package func disputeReasonFault(_ reason: String) -> String? {
+    guard reason.utf8.count <= longestReason else {
+        return "--reason has \(reason.utf8.count) bytes in UTF-8, and may have "
+            + "\(longestReason); say it shorter"
+    }
+    guard !reason.unicodeScalars.contains(where: isControlCharacter) else {
+        return "--reason has a line break or another control character; write it on one line"
+    }
+    return nil
+}
+
+/// What `item.dispute` takes of a reason, in bytes.
+private let longestReason = 1_000
 
 /// Puts transactions on the ledger from a node's home, or from a member's through its site.
 func contribute(

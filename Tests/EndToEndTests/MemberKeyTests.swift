@@ -45,6 +45,12 @@ extension EndToEnd {
                     ["member", "revoke", "annotator/north-1"], in: "north")
                 let ended = try await deployment.tally("balance", in: "north-1")
                 #expect(ended.status == 1, "\(ended)")
+                // Its own: the site may let it in no more before it can ask what became of it.
+                try await deployment.done(
+                    ["member", "revoke", "annotator/north-2"], in: "north-2")
+                let twice = try await deployment.tally(
+                    "member", "revoke", "annotator/north-2", in: "north-2")
+                #expect(twice.status == 1, "\(twice)")
                 try await deployment.stopAll()
                 try await deployment.checkAll()
             }

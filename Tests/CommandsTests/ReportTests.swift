@@ -100,10 +100,12 @@ struct ReportTests {
         (
             .explain, ["north/n0"],
             """
-            closedBy closedHeight dispute gold grade item outcome period posteriorPermille readers \
-            readers.annotator readers.answer readers.arithmetic readers.fee readers.figure \
-            readers.grade readers.inConsensus readers.reference readers.referenceValue \
-            readers.senior readers.tokensPerRound readers.value readers.wave reason settledHeight spread value
+            closedBy closedHeight dispute drawn gold goldDrawn grade item outcome period \
+            posteriorPermille readers readers.agreementPermille readers.annotator readers.answer \
+            readers.arithmetic readers.drawn readers.fee readers.figure readers.grade \
+            readers.inConsensus readers.reference readers.referenceValue readers.senior \
+            readers.tokensPerRound readers.value readers.wave readers.weight reason settledHeight \
+            spread value
             """
         ),
         (
@@ -128,8 +130,9 @@ struct ReportTests {
         (
             .members, [],
             """
-            members members.account members.endpoint members.enrolledHeight members.organisation \
-            members.signingKey members.transportKey members.votes settledHeight
+            members members.account members.credentials members.endedHeight members.endpoint \
+            members.enrolledHeight members.organisation members.signingKey members.transportKey \
+            members.votes settledHeight
             """
         ),
         (

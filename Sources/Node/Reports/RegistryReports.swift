@@ -61,8 +61,12 @@ package struct StatusReport: Codable, Sendable {
 package struct MemberEntry: Codable, Sendable {
     package let account: String
     package let organisation: String
+    /// What the organisation vouched for, of a reader; ascending.
+    package let credentials: [String]
     package let endpoint: String
     package let enrolledHeight: UInt64
+    /// From which its keys are void; null while they are in force.
+    @OrNull package var endedHeight: UInt64?
     package let signingKey: String
     package let transportKey: String
     package let votes: Bool
@@ -142,7 +146,9 @@ extension Reporter {
             let members = view.all(WireMemberState.self, .members).map { _, state in
                 MemberEntry(
                     account: state.document.account, organisation: state.organisation,
-                    endpoint: state.document.endpoint, enrolledHeight: state.enrolledHeight,
+                    credentials: state.credentials, endpoint: state.document.endpoint,
+                    enrolledHeight: state.enrolledHeight,
+                    endedHeight: state.endedHeight > 0 ? state.endedHeight : nil,
                     signingKey: hexString(state.document.signingKey),
                     transportKey: hexString(state.document.transportKey),
                     votes: !state.document.voteKey.isEmpty)

@@ -17,7 +17,9 @@ extension Tally.DataCommand {
                 the site's opaque name for it, use is training or evaluation, readers are names like \
                 north-1 separated by spaces. Nothing is sent unless every row is good; a record that \
                 is registered already with the same content is passed over, so a command that was \
-                cut off is simply run again.
+                cut off is simply run again. The same content under another name is a duplicate \
+                and opens no item; in JSON duplicates has their names. Where panels are drawn, the \
+                column readers is empty, and whoever is to be asked must be enrolled before.
 
                 Example: tally data add records.csv --home north
                 """)
@@ -34,15 +36,20 @@ extension Tally.DataCommand {
             let reporter = try reporter(home)
             let agreement = try reporter.store.terms().newest.agreement
             let features = agreement.training.features
-            let isImage = agreement.annotation.kind.isImage
+            let rule = agreement.annotation
+            let isImage = rule.kind.isImage
             let site = try home.member().account
             let table = try CSVTable(
                 file: file, columns: recordColumns + (isImage ? sizeColumns : []) + features)
             let rows = try readRecords(
                 table, features: features, site: site.name, isImage: isImage)
-            try checkReaders(rows, members: reporter.members(), site: site)
+            let members = try reporter.members().members
+            try checkReaders(rows, rule, members: members, site: site)
             let fresh = try unregistered(
                 rows, features: features, home: home, registered: reporter.contentTags())
+            if !fresh.isEmpty, let warning = try panelWarning(rule, for: site, among: members) {
+                printError(warning)
+            }
             let report = try await LocalNode.connected(to: home) { node in
                 try await checkPatients(fresh, node, reporter)
                 let ids = try await node.write(
@@ -53,20 +60,17 @@ extension Tally.DataCommand {
                     of: ids, places: fresh.map { "\($0.place) (\($0.item))" },
                     wait: !settlement.noWait, via: node.client)
             }
-            let passed = rows.count - fresh.count
-            try output.finish(report, passed > 0 ? "\(passed) registered already" : nil)
+            let repeated =
+                report.settled ? duplicates(of: rows.map(\.item), in: try reporter.data()) : []
+            try output.show(RecordsWritten(report, duplicates: repeated)) { shown in
+                let passed = rows.count - fresh.count
+                return [
+                    passed > 0 ? "\(passed) registered already" : nil, shown.written.text,
+                    duplicatesText(shown.duplicates, of: rows.count),
+                ].compactMap { $0 }.joined(separator: "\n")
+            }
+            guard report.rejected.isEmpty else { throw ExitCode.failure }
         }
-    }
-}
-
-/// A reader must be enrolled by this site before an item is opened for it.
-func checkReaders(_ rows: [RecordRow], members: MembersReport, site: AccountID) throws {
-    let own = Set(members.members.filter { $0.organisation == site.text }.map(\.account))
-    for row in rows {
-        guard let unknown = row.readers.first(where: { !own.contains($0.text) }) else { continue }
-        throw InputFault(
-            file: row.place, line: nil,
-            reason: "\(unknown) is not enrolled by \(site); enrol it first with `tally member add`")
     }
 }
 

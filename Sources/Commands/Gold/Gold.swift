@@ -25,12 +25,17 @@ extension Tally.Gold {
                 `tally gold reveal`. All gold of a period counts or none: best commit to it in one \
                 file, after the close of the period before. A file of fewer than ten items, or of one \
                 class only, is refused: readers' agreement beyond chance has no room on it, so that \
-                nobody would weigh in anybody's pay.
+                nobody would weigh in anybody's pay. So is one that names items which are \
+                registered already, as those can never count.
 
                 Example: tally gold commit truth.csv --home office
                 """)
 
-        @Flag(help: "Commit to few items, or to one class only, all the same.")
+        @Flag(
+            help: """
+                Commit to few items, to one class only, to items of unknown sites, or to some that \
+                cannot count, all the same.
+                """)
         var anyway = false
         @OptionGroup var gold: GoldOptions
 
@@ -39,10 +44,29 @@ extension Tally.Gold {
             if !anyway, let doubt = goldDoubt(file.truths, kind: file.kind) {
                 throw InputFault(file: gold.answers, line: nil, reason: doubt)
             }
+            try checkItems(of: file, home)
             let gold = file.openings[0]
             var transaction = WireTransaction()
             transaction.goldCommit.commitment = data(gold.commitment)
             try output.finish(try await output.send(transaction, from: home))
+        }
+
+        /// Refuses items for which the answers cannot count; told to go on, says so.
+        private func checkItems(of file: GoldFile, _ home: Home) throws {
+            let reporter = try reporter(home)
+            let items = file.answers.map(\.item)
+            let sites = try reporter.members().members.filter { $0.endedHeight == nil }
+                .compactMap { AccountID($0.account) }.filter { $0.role == .site }.map(\.name)
+            let doubt = goldItemsDoubt(
+                items, registered: try reporter.registered(items), sites: Set(sites))
+            guard let doubt else { return }
+            guard anyway, !doubt.isHopeless else {
+                throw InputFault(
+                    file: gold.answers, line: nil,
+                    reason: "\(doubt.text). Nothing was sent; leave them out"
+                        + (doubt.isHopeless ? "" : ", or say --anyway"))
+            }
+            printError("warning: \(doubt.text)")
         }
     }
 
@@ -52,7 +76,8 @@ extension Tally.Gold {
             discussion: """
                 With the same file as `tally gold commit`, when all its items have their outcome. \
                 Items that were registered before the commitment, or read by this organisation, are \
-                passed over. One commitment that is never shown takes all gold of the period with it.
+                passed over, and named with the reason (in JSON passedOver; counting is how many \
+                count). One commitment that is never shown takes all gold of the period with it.
 
                 Example: tally gold reveal truth.csv --home office
                 """)
@@ -62,21 +87,39 @@ extension Tally.Gold {
         func run() async throws {
             let (home, file, output) = (try gold.home(), try gold.read(), gold)
             let reporter = try reporter(home)
-            // Keys may have changed since the commitment; what no key opens the chain refuses.
-            let gold =
-                try file.openings.first { try reporter.awaitsGold($0.commitment) }
-                ?? file.openings[0]
+            // Keys may have changed since the commitment.
+            let awaited = try file.openings.compactMap { opening in
+                try reporter.awaitedGold(opening.commitment).map { (opening, $0) }
+            }
+            guard let (opening, commitment) = awaited.first else {
+                throw CommandFault(
+                    unknownGoldText(
+                        file.organisation, shown: try reporter.shownGold(file.answers),
+                        waiting: try reporter.awaitedGold(of: file.organisation)))
+            }
             var transaction = WireTransaction()
-            transaction.goldReveal.commitment = data(gold.commitment)
+            transaction.goldReveal.commitment = data(opening.commitment)
             transaction.goldReveal.answers = file.answers
-            transaction.goldReveal.salt = data(gold.salt)
-            try output.finish(try await output.send(transaction, from: home))
+            transaction.goldReveal.salt = data(opening.salt)
+            let report = try await output.send(transaction, from: home)
+            let isTaken = report.settled && report.rejected.isEmpty
+            let passedOver =
+                isTaken
+                ? try reporter.passedOver(file.answers, commitment, of: file.organisation) : nil
+            let shown = GoldShown(report, answers: file.answers.count, passedOver: passedOver)
+            try output.output.show(shown) { shown in
+                guard shown.counting != nil else { return shown.written.text }
+                return shown.written.text + "\n"
+                    + goldShownText(shown.answers, passedOver: shown.passedOver)
+            }
+            guard report.rejected.isEmpty else { throw ExitCode.failure }
         }
     }
 }
 
 /// True answers, and each way in which the home's keys can have committed to them.
 struct GoldFile {
+    let organisation: AccountID
     let kind: AnswerKind
     let truths: [Answer]
     let answers: [WireGoldAnswer]
@@ -176,7 +219,8 @@ struct GoldOptions: ParsableArguments {
             return entry
         }
         return GoldFile(
-            kind: source.rule.kind, truths: rows.compactMap(\.answer), answers: entries,
+            organisation: keys.account, kind: source.rule.kind, truths: rows.compactMap(\.answer),
+            answers: entries,
             openings: goldOpenings(
                 of: entries, network: network, organisation: keys.account, keys: keys.all))
     }

@@ -16,11 +16,6 @@ package struct ConsensusEntry: Sendable {
 }
 
 extension Reporter {
-    /// Whether a commitment to gold is on the settled chain and not shown yet.
-    package func awaitsGold(_ commitment: [UInt8]) throws -> Bool {
-        try read { view in view.state.bytes(.gold, commitment) != nil }
-    }
-
     /// Every approved item with its consensus, items ascending.
     package func consensus() throws -> [ConsensusEntry] {
         try read(isStrict: false) { view in

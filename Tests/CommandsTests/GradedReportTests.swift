@@ -118,7 +118,13 @@ struct GradedReportTests {
                     #expect(report.outcome == "disputed" && [5, 31].contains(number))
                     continue
                 }
-                #expect(own.inConsensus != nil && own.arithmetic.contains("next item"))
+                let next = (1..<Self.items)
+                    .map { ReportLedger.item((number + $0) % Self.items) }
+                    .filter { ![5, 31].map(ReportLedger.item).contains($0) }
+                let reference = try #require(own.referenceValue)
+                #expect(own.inConsensus != nil)
+                #expect(own.arithmetic.contains("its reference (\(reference))"))
+                #expect(next.contains { own.arithmetic.contains("next item, \($0) (") })
                 figures += figure
                 fees += try #require(own.fee)
                 rows += 1
@@ -149,5 +155,38 @@ struct GradedReportTests {
         let work = try reporter.worklist(of: ReportLedger.readers[0])
         #expect(
             work.items.count == 32 && work.items.allSatisfy { $0.width == 30 && $0.height == 20 })
+    }
+
+    @Test("masks are shown whole, with how far they agree, and without names as well")
+    func drawings() throws {
+        let reporter = Reporter(store: try study(.masks).store)
+        let (item, rule) = (try itemID(ReportLedger.item(0)), Self.agreement(.masks).annotation)
+        let report = try reporter.explain(item)
+        guard case .mask(let consensus)? = try reporter.consensus().first?.answer else {
+            Issue.record("item 0 has no mask")
+            return
+        }
+        #expect(report.drawn?.runs == consensus.runs && report.drawn?.width == 30)
+        for (seat, reader) in report.readers.enumerated() {
+            guard case .mask(let own) = try Self.answer(.masks, 0, seat) else { continue }
+            #expect(reader.annotator == ReportLedger.readers[seat].text)
+            #expect(reader.drawn?.runs == own.runs && reader.drawn?.boxes == nil)
+            #expect(reader.agreementPermille == rule.maskRule.agreement(own, consensus))
+        }
+        #expect(report.readers.map(\.drawn?.text).first == "60 pixels within 0,0 to 3,20")
+        // All have 60 pixels: what tells them apart is where they are, not whose they are.
+        let hidden = try report.anonymous()
+        #expect(hidden.readers.map(\.value) == report.readers.map(\.value))
+        #expect(hidden.readers.allSatisfy { $0.annotator.hasPrefix("reader ") })
+        #expect(
+            Set(hidden.readers.compactMap(\.drawn?.runs))
+                == Set(report.readers.compactMap(\.drawn?.runs)))
+        #expect(
+            hidden.readers.allSatisfy { $0.figure == nil && $0.fee == nil && $0.weight == nil })
+        var turned = report
+        turned.readers.reverse()
+        #expect(
+            try turned.anonymous().readers.map(\.drawn?.runs)
+                == hidden.readers.map(\.drawn?.runs))
     }
 }

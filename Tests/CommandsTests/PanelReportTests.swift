@@ -121,4 +121,44 @@ struct PanelReportTests {
         #expect(after.dispute?.outcome == "reversed" && after.value == "emu")
         #expect(after.posteriorPermille == nil && after.spread == nil)
     }
+
+    @Test("who was asked later reads of the flat fee, also where no label came of it")
+    func laterFee() throws {
+        let ledger = try drawn()
+        let first = try ledger.consortium.asked(itemID(Self.item))
+        for _ in 0..<3 { try answer(ledger, [1, 2]) }
+        var report = try explain(ledger)
+        let seniors = report.readers.filter(\.senior)
+        #expect(report.outcome != "approved" && report.readers.count == 9 && seniors.count == 2)
+        for reader in report.readers {
+            let isFirst = first.map(\.text).contains(reader.annotator)
+            #expect(reader.arithmetic.contains("flat fee") == (!isFirst && reader.value != nil))
+            #expect(reader.weight == nil)
+        }
+        report = try report.anonymous()
+        #expect(report.readers.map(\.senior) == Array(repeating: false, count: 7) + [true, true])
+        #expect(report.readers.map(\.wave).sorted() == report.readers.map(\.wave))
+    }
+
+    @Test("an item that nobody may read says why nobody was asked")
+    func nobody() throws {
+        let ledger = try ReportLedger(drawnAgreement())
+        let item = try itemID(Self.item)
+        try ledger.block([
+            (
+                ReportLedger.north,
+                [.grant(named("patient of \(item)")), ledger.consortium.drawnRecord(item)]
+            )
+        ])
+        try ledger.block()
+        try ledger.block([
+            (ReportLedger.north, [.openSeed(item.text, ledger.consortium.secret(of: item))])
+        ])
+        if try explain(ledger).outcome == "open" {
+            try ledger.block([(Consortium.coordinator, [.closeItem(item.text)])])
+        }
+        let report = try explain(ledger)
+        #expect(report.outcome == "tooFew" && report.readers.isEmpty)
+        #expect(report.reason.contains("no reader with the credential \"reader\""))
+    }
 }

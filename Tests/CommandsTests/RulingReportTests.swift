@@ -83,12 +83,16 @@ struct RulingReportTests {
 
     /// Thirty-six items are read, gold is shown, and the period closes.
     ///
-    /// With a ruling, seniors come when the torn items have ended, and rule on one of them.
+    /// With a ruling, a decision lets seniors judge when the torn items have ended, and they rule
+    /// on one of them.
     private func study(_ kind: AnswerKind, _ ruling: Ruling? = nil) throws -> ReportLedger {
-        let ledger = try ReportLedger(Self.agreement(kind))
+        var agreement = Self.agreement(kind)
+        let credential = agreement.annotation.seniorCredential
+        if ruling != nil { agreement.annotation.seniorCredential = "" }
+        let ledger = try ReportLedger(agreement)
         try enrol(
             { site in Self.readers.filter { $0.name.hasPrefix(site.name) } }, as: "reader", ledger)
-        if ruling == nil { try enrol(Consortium.seniors, as: "senior", ledger) }
+        try enrol(Consortium.seniors, as: credential, ledger)
         let items = try (0..<36).map(Self.item)
         let truths = try Self.gold.map { number in
             var truth = WireGoldAnswer()
@@ -134,7 +138,7 @@ struct RulingReportTests {
             .revealGold(commitment, truths, salt: salt), .closePeriod(1),
         ]
         if let ruling {
-            try enrol(Consortium.seniors, as: "senior", ledger)
+            try ledger.decide { $0.annotation.seniorCredential = credential }
             try ledger.block([(Consortium.east, [.dispute(item.text)])])
             try seniors(ledger, [item], kind) { _ in 7 }
             let ends = [WireTransaction.closeItem(item.text)]
@@ -297,6 +301,11 @@ struct RulingReportTests {
                     #expect(told.texts[number]?.hasPrefix("gold, 8 rows: 8 × 1000 × (") == true)
                 }
                 #expect(told.texts[20]?.contains("no gain and no loss") == true)
+                let weight = ledger.consortium.value(
+                    WirePayState.self, .pay, payKey(1, reader))?.referenceWeight
+                let own = try Reporter(store: ledger.store).explain(Self.item(3)).readers
+                    .first { $0.annotator == reader.text }
+                #expect(own?.weight == weight && weight != nil)
                 if isReversed { #expect(told.byItem != before[seat].byItem) }
                 before.append(told)
             }

@@ -37,21 +37,23 @@ struct ProgressLine {
     func clear() { show("") }
 }
 
-/// Rows in columns; columns of numbers stand right.
-struct Table {
+/// Rows in columns; columns of numbers stand right. What somebody wrote moves no cursor.
+package struct Table {
     private let header: [String]
     private var rows: [[String]] = []
 
-    init(_ header: String...) { self.header = header }
+    package init(_ header: String...) { self.header = header }
 
     init(_ header: [String], _ rows: [[String]]) {
         self.header = header
-        self.rows = rows
+        for row in rows { add(row) }
     }
 
-    mutating func add(_ row: String...) { rows.append(row) }
+    package mutating func add(_ row: String...) { add(row) }
 
-    var text: String {
+    private mutating func add(_ row: [String]) { rows.append(row.map(printable)) }
+
+    package var text: String {
         guard !rows.isEmpty else { return header.joined(separator: "  ") + "\n(none)" }
         let columns = header.indices
         let widths = columns.map { column in
@@ -79,11 +81,11 @@ extension String {
     }
 }
 
-/// Names and values, one a line, values below each other.
-func fields(_ pairs: [(String, String)]) -> String {
+/// Names and values, one a line, values below each other; a value begins no line of its own.
+package func fields(_ pairs: [(String, String)]) -> String {
     let width = pairs.reduce(0) { max($0, $1.0.count) }
     return pairs.map { name, value in
-        name + String(repeating: " ", count: width - name.count + 2) + value
+        name + String(repeating: " ", count: width - name.count + 2) + printable(value)
     }.joined(separator: "\n")
 }
 

@@ -16,6 +16,7 @@ struct Arithmetic {
         of posting: RecordedPosting, in view: inout ReportView
     ) throws -> String {
         switch (posting.rule, posting.debit.kind, posting.credit.kind) {
+        case ("stake/1", "stake", _): return "the stake of a reader whose keys ended"
         case ("stake/1", _, _): return "the agreement's stake of a new reader"
         case ("transfer/1", _, _): return "as its owner signed"
         case ("claim/1", _, _): return "as the patient's claim key signed"

@@ -16,6 +16,25 @@ extension WireAnnotationRule {
         default: false
         }
     }
+
+    /// How far boxes or a mask agree with a consensus, per mille.
+    func agreementPermille(_ answer: Answer, _ label: Answer) -> UInt64? {
+        switch (answer, label) {
+        case (.boxes(let own), .boxes(let label)): boxRule.agreement(own, label)
+        case (.mask(let own), .mask(let label)): maskRule.agreement(own, label)
+        default: nil
+        }
+    }
+}
+
+/// A row of a measurement, boxes or a mask as pay/1 counted it.
+private struct ExplainedRow {
+    /// Agreement with the own reference, and with that of the reader's next row, in per mille.
+    let agreed: UInt64
+    let chance: UInt64
+    let reference: Answer
+    let next: ItemID
+    let nextReference: Answer
 }
 
 extension ReportView {
@@ -90,13 +109,16 @@ extension ReportView {
         _ report: inout ReaderReport, _ account: AccountID, _ name: ItemID, _ item: WireItemState
     ) {
         let rule = rule(ofPeriod: item.period)
-        let row: (agreed: UInt64, chance: UInt64)? =
+        let row: ExplainedRow? =
             switch rule.kind {
             case .class, .ordinal: nil
             case .measurement:
-                gradedRow(account, name, item, rule, rule.measurementRule, measurements)
-            case .boxes: gradedRow(account, name, item, rule, rule.boxRule, boxSets)
-            case .masks: gradedRow(account, name, item, rule, rule.maskRule, masks)
+                gradedRow(account, name, item, rule, rule.measurementRule, measurements) {
+                    .measurement($0)
+                }
+            case .boxes:
+                gradedRow(account, name, item, rule, rule.boxRule, boxSets) { .boxes($0) }
+            case .masks: gradedRow(account, name, item, rule, rule.maskRule, masks) { .mask($0) }
             }
         guard let row else {
             report.arithmetic =
@@ -105,6 +127,7 @@ extension ReportView {
                 : "the others weigh nothing: no row, no pay"
             return
         }
+        report.referenceValue = answerText(row.reference, rule)
         guard let pay = paidPeriod(of: account, item)?.pay else {
             report.arithmetic = unpaid(item)
             return
@@ -114,8 +137,10 @@ extension ReportView {
         set(
             &report, figure: figure, fee: UInt64(times) * (pay.fee / pay.rows),
             (times > 1 ? "gold, \(times) rows: \(times) × " : "")
-                + "1000 × (\(row.agreed)‰ − \(row.chance)‰), the agreement with what the others said less "
-                + "that with what they said of the reader's next item: \(figure) micro-points")
+                + "1000 × (\(row.agreed)‰ − \(row.chance)‰), the agreement with its reference "
+                + "(\(answerText(row.reference, rule))) less that with the reference of the reader's "
+                + "next item, \(row.next) (\(answerText(row.nextReference, rule))): \(figure) "
+                + "micro-points")
     }
 
     /// A row as pay/1 counted it, and the next row of the same reader for its chance term.
@@ -124,8 +149,9 @@ extension ReportView {
     private mutating func gradedRow<Rule: GradedRule>(
         _ account: AccountID, _ name: ItemID, _ item: WireItemState,
         _ annotation: WireAnnotationRule, _ rule: Rule,
-        _ values: ([ItemID: WireItemState]) -> [ItemID: [AccountID: Rule.Value]]
-    ) -> (agreed: UInt64, chance: UInt64)? {
+        _ values: ([ItemID: WireItemState]) -> [ItemID: [AccountID: Rule.Value]],
+        _ answer: (Rule.Value) -> Answer
+    ) -> ExplainedRow? {
         func row(_ name: ItemID, _ item: WireItemState) -> GradedRow<Rule.Value>? {
             let answers = values([name: item])
             let known: PayKnowledge<Rule.Value> = knowledge(
@@ -160,8 +186,9 @@ extension ReportView {
             next = found
             break
         }
-        return (
-            rule.agreement(own.own, own.reference), rule.agreement(own.own, next.reference)
-        )
+        return ExplainedRow(
+            agreed: rule.agreement(own.own, own.reference),
+            chance: rule.agreement(own.own, next.reference), reference: answer(own.reference),
+            next: next.item, nextReference: answer(next.reference))
     }
 }

@@ -5,19 +5,25 @@ package import Wire
 
 /// What one reader answered to an item, and what it earned by rule pay/1.
 package struct ReaderReport: Codable, Sendable {
-    package let annotator: String
+    package var annotator: String
     /// `none`, `committed` or `revealed`.
     package let answer: String
     /// Of a measurement, boxes or a mask 2 when it is positive, else 1.
     @OrNull package var grade: UInt32?
     /// The answer in words.
     @OrNull package var value: String?
+    /// Boxes or a mask, all of it.
+    @OrNull package var drawn: DrawnAnswer? = nil
+    /// How far boxes or a mask agree with the consensus.
+    @OrNull package var agreementPermille: UInt64? = nil
     /// Whether the answer supports the consensus, as the agreement says; null without consensus.
     @OrNull package var inConsensus: Bool?
-    /// What the other readers said, of grades and classes.
+    /// What the answer is paid against, of grades and classes.
     @OrNull package var reference: UInt32?
-    /// The same in words.
+    /// The same of any answer, in words.
     @OrNull package var referenceValue: String? = nil
+    /// How much the reader weighs in others' references; null unless its period closed with gold.
+    @OrNull package var weight: UInt64? = nil
     /// Micro-points beyond chance, rounded down, before the fee.
     @OrNull package var figure: Int64?
     /// Micro-points that every row must reach.
@@ -52,6 +58,8 @@ package struct ExplainReport: Codable, Sendable {
     @OrNull package var grade: UInt32?
     /// The consensus in words.
     @OrNull package var value: String?
+    /// Boxes or a mask, all of it.
+    @OrNull package var drawn: DrawnAnswer?
     @OrNull package var spread: UInt32?
     @OrNull package var posteriorPermille: UInt32?
     package let period: UInt32
@@ -63,20 +71,39 @@ package struct ExplainReport: Codable, Sendable {
     @OrNull package var dispute: DisputeReport?
     /// The true answer, when the item turned out to be gold.
     @OrNull package var gold: String?
+    /// Boxes or a mask, all of it.
+    @OrNull package var goldDrawn: DrawnAnswer?
     package let settledHeight: UInt64
 
     /// The same without names, in the order of the answers, which says nothing of who gave them.
-    package func anonymous() -> Self {
+    package func anonymous() throws -> Self {
         var report = self
-        let ordered = readers.sorted { ($0.value ?? "", $0.answer) < ($1.value ?? "", $1.answer) }
-        report.readers = ordered.enumerated().map { place, reader in
-            ReaderReport(
-                annotator: "reader \(place + 1)", answer: reader.answer, grade: reader.grade,
-                value: reader.value, inConsensus: reader.inConsensus, reference: nil, figure: nil,
-                fee: nil, tokensPerRound: nil, arithmetic: "shown without names")
+        let ordered = try readers.map { (order: try reportJSON(AnswerOrder($0)), reader: $0) }
+            .sorted { $0.order.lexicographicallyPrecedes($1.order) }
+        report.readers = ordered.enumerated().map { place, entry in
+            var reader = entry.reader
+            reader.annotator = "reader \(place + 1)"
+            (reader.reference, reader.referenceValue, reader.weight) = (nil, nil, nil)
+            (reader.figure, reader.fee, reader.tokensPerRound) = (nil, nil, nil)
+            reader.arithmetic = "shown without names"
+            return reader
         }
         report.dispute?.by = "somebody"
         return report
+    }
+}
+
+/// What tells answers apart, and not who gave them.
+private struct AnswerOrder: Encodable {
+    let wave: String
+    let answer: String
+    let value: String
+    let drawn: DrawnAnswer?
+
+    init(_ reader: ReaderReport) {
+        // Seniors last, whatever the number of waves.
+        wave = (reader.senior ? "s" : "r") + String(repeating: "w", count: Int(reader.wave))
+        (answer, value, drawn) = (reader.answer, reader.value ?? "", reader.drawn)
     }
 }
 
@@ -105,6 +132,8 @@ extension Reporter {
             let rule = view.rule(of: state)
             let isClosed = state.outcome != .open
             let isApproved = state.isApproved
+            let label = state.label(kind: rule.kind)
+            let gold = Answer(bytes: state.gold, kind: rule.kind, size: state.size)
             let closedBy = Digest(state.closeEnvelope).map {
                 TransactionID(envelope: $0, index: state.closeIndex)
             }
@@ -112,7 +141,8 @@ extension Reporter {
                 item: item.text,
                 outcome: outcomeName(state.hasReversal ? .approved : state.outcome),
                 reason: view.reason(state), grade: isApproved ? state.labelGrade : nil,
-                value: state.label(kind: rule.kind).map { answerText($0, rule) },
+                value: label.map { answerText($0, rule) },
+                drawn: label.flatMap { DrawnAnswer($0, rule) },
                 spread: isClosed && !state.hasReversal ? state.spread : nil,
                 posteriorPermille: isApproved && rule.kind.isGrade && !state.hasReversal
                     ? state.posteriorPermille : nil,
@@ -120,8 +150,8 @@ extension Reporter {
                 closedBy: isClosed ? closedBy?.description : nil,
                 readers: try state.everyReader.map { try view.reader($0, item, state) },
                 dispute: view.dispute(state),
-                gold: Answer(bytes: state.gold, kind: rule.kind, size: state.size)
-                    .map { answerText($0, rule) },
+                gold: gold.map { answerText($0, rule) },
+                goldDrawn: gold.flatMap { DrawnAnswer($0, rule) },
                 settledHeight: view.height)
         }
     }
@@ -157,6 +187,11 @@ extension ReportView {
             let revealed = state.presentAnswers.count { $0.grade > 0 }
             return "wave \(state.wave + 1): \(state.presentAnswers.count) of "
                 + "\(state.presentReaders.count) \(wave) have committed, \(revealed) have revealed"
+        case .tooFew where state.everyReader.isEmpty:
+            return rule.isDrawn
+                ? "nobody could be asked: no reader with the credential \"\(rule.credential)\" "
+                    + "was enrolled who may read it"
+                : "no readers were listed"
         case .tooFew, .UNRECOGNIZED:
             return "\(grades.count) answers, at least \(rule.minimumAnswers) are needed"
         case .approved, .disputed: return support(state, grades)
@@ -196,27 +231,31 @@ extension ReportView {
                 annotator: text, answer: answer == nil ? "none" : "committed", grade: nil,
                 value: nil, inConsensus: nil, reference: nil, figure: nil, fee: nil,
                 tokensPerRound: nil,
-                arithmetic: answer.map { silence($0, item) } ?? "has not answered")
+                arithmetic: answer.map { silence($0, item) } ?? absence(of: text))
         }
         let given = answer.revealed(kind: rule.kind, size: item.size)
-        let value = given.map { answerText($0, rule) }
-        guard item.isApproved, let given, let label = item.label(kind: rule.kind) else {
-            let end = item.outcome == .open ? "is still open" : "ended without consensus"
-            return ReaderReport(
-                annotator: text, answer: "revealed", grade: answer.grade, value: value,
-                inConsensus: nil, reference: nil, figure: nil, fee: nil, tokensPerRound: nil,
-                arithmetic: "the item \(end): no gain and no loss")
-        }
+        let label = item.label(kind: rule.kind)
         var report = ReaderReport(
-            annotator: account.text, answer: "revealed", grade: answer.grade, value: value,
-            inConsensus: rule.supports(given, label), reference: nil, figure: nil, fee: nil,
-            tokensPerRound: nil, arithmetic: "")
+            annotator: account.text, answer: "revealed", grade: answer.grade,
+            value: given.map { answerText($0, rule) },
+            drawn: given.flatMap { DrawnAnswer($0, rule) }, inConsensus: nil, reference: nil,
+            figure: nil, fee: nil, tokensPerRound: nil, arithmetic: "")
+        if let given, let label {
+            report.inConsensus = rule.supports(given, label)
+            report.agreementPermille = rule.agreementPermille(given, label)
+        }
+        report.weight = answer.wave > 0 ? nil : goldWeight(of: account, item)
         let isJudged = isJudgedByGold(item)
-        if answer.wave > 0, !isJudged {
+        if answer.wave > 0, answer.wave == item.wave, item.isUnderWay {
+            report.arithmetic = "others are still asked: the flat fee comes with the wave's end"
+        } else if answer.wave > 0, !isJudged {
             let fee = TokenAmount(microtokens: rule.laterFeeMicrotokens)
             report.arithmetic =
                 "answered after others had revealed: the flat fee of \(fee) tokens, and judged by "
                 + "gold alone"
+        } else if !item.isApproved {
+            let end = item.outcome == .open ? "is still open" : "ended without consensus"
+            report.arithmetic = "the item \(end): no gain and no loss"
         } else if !item.gold.isEmpty, !isJudged {
             report.arithmetic =
                 "gold, and without a label when the period closed: no row, no pay"
@@ -234,11 +273,31 @@ extension ReportView {
             return "has committed and not yet revealed"
         }
         let member = AccountID(answer.annotator).flatMap { state.member($0) }
-        guard let member, member.endedHeight > 0 else {
+        let ended = member?.endedHeight ?? 0
+        // When an earlier wave ended is not kept.
+        let isLast = answer.wave == item.wave && !item.hasDispute
+        guard ended > 0, !isLast || ended <= item.closedHeight else {
             return "committed and never revealed: the stake left was taken"
         }
-        return "committed and never revealed; its keys ended at height \(member.endedHeight), and "
-            + "if that was before the reveals were over, its stake went back to the reserve"
+        guard isLast, ended < item.closedHeight else {
+            return "committed and never revealed; its keys ended at height \(ended), and if that "
+                + "was before the reveals were over, its stake went back to the reserve"
+        }
+        return "committed and never revealed; its keys ended at height \(ended), and its stake "
+            + "went back to the reserve with them"
+    }
+
+    private mutating func absence(of text: String) -> String {
+        let ended = AccountID(text).flatMap { state.member($0) }?.endedHeight ?? 0
+        return ended > 0
+            ? "has not answered; its keys ended at height \(ended)" : "has not answered"
+    }
+
+    /// How much a reader weighs in others' references, once its period is closed with gold.
+    private mutating func goldWeight(of account: AccountID, _ item: WireItemState) -> UInt64? {
+        let period = state.value(WirePeriodState.self, .periods, bigEndian(item.period))
+        guard item.period > 0, (period?.gold ?? 0) > 0 else { return nil }
+        return state.referenceWeight(of: account, in: item.period)
     }
 
     /// Sets the figure of a grade or class of an approved item, from the period in which its row

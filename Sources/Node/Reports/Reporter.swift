@@ -55,7 +55,7 @@ package struct Reporter: Sendable {
             let mustHide = try asker.map { try adjudicates($0, item) } ?? false
             let report = try explain(item)
             return try reportJSON(
-                mustHide || arguments.isAnonymous ? report.anonymous() : report)
+                mustHide || arguments.isAnonymous ? try report.anonymous() : report)
         case .worklist:
             return try reportJSON(
                 worklist(of: arguments.account(), after: arguments.optionalItem(1)))

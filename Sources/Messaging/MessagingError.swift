@@ -61,7 +61,7 @@ package enum LinkState: Hashable, Sendable {
     var advice: String {
         switch self {
         case .neverReached: "it was never reached; check the address and that it runs"
-        case .lost: "the connection was lost; it is tried again by itself"
+        case .lost: "the connection was lost; check that it still runs"
         case .refused:
             "it refused our key; check that this key is registered there, and its public key here; "
                 + "or it was revoked (`tally member list` at the site)"

@@ -176,7 +176,14 @@ extension EndToEnd {
             let again = try await deployment.tally("annotate", silent, in: "north-3")
             #expect(again.status == 1, "\(again)")
             #expect(again.output.contains("0 done, 0 waiting for other readers, 1 missed"))
+            #expect(again.output.contains("missed: north/c; their time is over"), "\(again)")
             #expect(again.output.contains("that costs the stake, as `tally statement` shows"))
+            let late = try await deployment.tally(
+                "annotate", self.table(deployment, ["a": "benign"]), in: "north-1")
+            #expect(late.status == 1 && late.output.isEmpty, "\(late)")
+            #expect(
+                late.errors.contains("north/a was revealed with another answer than this"),
+                "\(late)")
             let owed = try await deployment.report(
                 WorklistReport.self, "worklist", in: "north-3")
             #expect(owed.items.isEmpty)

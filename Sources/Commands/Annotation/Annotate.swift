@@ -1,45 +1,7 @@
 import ArgumentParser
 import Ledger
+import Messaging
 import Node
-import Wire
-
-/// What became of a file of answers.
-struct AnnotateReport: Codable {
-    let account: String
-    let answers: Int
-    /// Sent by this command.
-    let committed: Int
-    let revealed: Int
-    /// Of the file's items: revealed or with an outcome, at the end.
-    let done: Int
-    /// Committed, and waiting for the other readers.
-    let waiting: Int
-    /// Too late: the item's window passed without this reader.
-    let missed: Int
-    /// Of those missed: committed, and not revealed in time.
-    let unrevealed: Int
-    let rejected: [WriteReport.RejectedRow]
-
-    var text: String {
-        var lines = [
-            "\(answers) answers: \(committed) committed and \(revealed) revealed now, \(done) done, "
-                + "\(waiting) waiting for other readers, \(missed) missed"
-        ]
-        if unrevealed > 0 {
-            lines.append(
-                "\(unrevealed) of those missed were committed and not revealed in time: that "
-                    + "costs the stake, as `tally statement` shows")
-        }
-        for row in rejected.prefix(10) { lines.append("  \(row.row): \(row.reason)") }
-        if rejected.count > 10 { lines.append("  … and \(rejected.count - 10) more") }
-        if waiting > 0 {
-            lines.append(
-                "run the same command again before the reveal window ends; a commitment "
-                    + "never revealed costs the stake")
-        }
-        return lines.joined(separator: "\n")
-    }
-}
 
 extension Tally {
     struct Annotate: AsyncParsableCommand {
@@ -69,7 +31,8 @@ extension Tally {
             help: ArgumentHelp(
                 "The reader's home, with its keys; without it, TALLY_HOME.", valueName: "folder"))
         var home: String?
-        @Option(help: "Whose annotations to take from an export of several people.")
+        @Option(
+            help: "Whose column of a wide table, or annotations of an export of several people.")
         var annotator: String?
         @Option(help: "Which of several questions of a Label Studio export is meant.")
         var control: String?
@@ -88,19 +51,33 @@ extension Tally {
                 throw CommandFault("\(home.path) is the home of \(account), not of an annotator")
             }
             let bytes = try readFile(file)
-            let isTable = !isJSON(bytes)
-            let report = try await SiteLink.connected(from: home) { link in
-                let source = AnswerSource(
-                    file: file, rule: try await link.annotationRule(),
-                    annotator: annotator ?? (isTable ? account.name : nil), control: control)
-                let rows = try unsent { try readAnswers(bytes, source) }
-                var session = AnnotationSession(link: link, source: source, rows: rows)
-                return try await session.run(waits: !noWait)
+            // Nil until the home is known to be whole.
+            var sent: Int?
+            do {
+                let report = try await SiteLink.connected(from: home) { link in
+                    sent = 0
+                    let source = AnswerSource(
+                        file: file, rule: try await link.annotationRule(), annotator: annotator,
+                        reader: account.name, control: control)
+                    let rows = try unsent { try readAnswers(bytes, source) }
+                    var session = AnnotationSession(link: link, source: source, rows: rows)
+                    defer { sent = session.sent }
+                    return try await session.run(waits: !noWait)
+                }
+                try output.show(report, \.text)
+                guard report.isWhole else { throw ExitCode.failure }
+            } catch let error where isOfTheSite(error) {
+                guard let sent else { throw error }
+                throw interruption(error, sent: sent)
             }
-            try output.show(report, \.text)
-            guard report.rejected.isEmpty, report.missed == 0 else { throw ExitCode.failure }
         }
     }
+}
+
+/// Whether the site, or the way to it, ended the command, and not what the reader handed in.
+private func isOfTheSite(_ error: any Error) -> Bool {
+    error is MessagingError || error is RemoteFailure || error is NotSettled
+        || error is CommandFault
 }
 
 /// Says of a refused file that none of it left, so that nobody wonders about its other rows.

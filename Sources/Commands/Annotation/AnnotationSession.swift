@@ -41,9 +41,11 @@ struct AnnotationSession {
     private let submitter: Submitter
     private var committed = 0
     private var revealed = 0
-    private var rejected: [WriteReport.RejectedRow] = []
-    /// Items for which a reveal was refused; they are not sent again.
+    private var rejected: [AnnotateReport.RejectedRow] = []
+    /// Items for which a commitment or a reveal was refused; they are not sent again.
     private var refused: Set<ItemID> = []
+    /// Transactions handed to the site, of which the last may not have arrived.
+    private(set) var sent = 0
 
     init(link: SiteLink, source: AnswerSource, rows: [AnswerRow]) {
         self.link = link
@@ -56,63 +58,41 @@ struct AnnotationSession {
             keys: link.keys, network: link.genesis.network, sink: link.client)
     }
 
-    /// The salt with which an answer opens the commitment that the chain has of it.
-    private func opening(
-        _ row: AnnotatedItem, _ states: [String: WorklistItem]
-    ) -> [UInt8]? {
-        states[row.item.text]?.commitment.flatMap {
-            salts.salt(opening: $0, row.answer, of: row.item)
-        }
-    }
-
     /// Sends what is missing until nothing is, or until only other readers are awaited.
     mutating func run(waits: Bool) async throws -> AnnotateReport {
         let progress = ProgressLine()
         defer { progress.clear() }
-        var states = try await link.worklist()
-        rows = try resolved(states)
-        try check(states)
-        try await commit(rows.filter { state($0, states) == .commit })
+        let items = try await link.worklist()
+        rows = try resolved(items)
+        var ledger = LedgerAnswers(items, salts: salts)
+        try check(ledger)
+        try await commit(rows.filter { ledger.state(of: $0) == .commit })
         while true {
-            states = try await link.worklist()
-            refuseForeign(states)
+            ledger = try await ledgerAnswers()
+            refuseForeign(ledger)
             let open = rows.filter {
-                state($0, states) == .reveal && !refused.contains($0.item)
+                ledger.state(of: $0) == .reveal && !refused.contains($0.item)
             }
-            try await reveal(open, states)
+            try await reveal(open, ledger)
             let waiting = rows.count {
-                [.commit, .wait, .reveal].contains(state($0, states))
-                    && !refused.contains($0.item)
+                ledger.state(of: $0).isOwed && !refused.contains($0.item)
             }
             progress.show("\(rows.count - waiting) of \(rows.count) revealed")
             guard waits, waiting > 0 else { break }
             if open.isEmpty { try await Task.sleep(for: Self.pause) }
         }
-        states = try await link.worklist()
-        return report(states)
-    }
-
-    private func report(_ states: [String: WorklistItem]) -> AnnotateReport {
-        let all = rows.map { state($0, states) }
-        return AnnotateReport(
-            account: link.keys.account.text, answers: rows.count, committed: committed,
-            revealed: revealed, done: all.count { $0 == .done || $0 == .closed },
-            waiting: all.count { $0.isOwed }, missed: all.count { $0 == .missed },
-            unrevealed: rows.count {
-                state($0, states) == .missed && states[$0.item.text]?.commitment != nil
-            },
+        return try await ledgerAnswers().report(
+            rows, account: link.keys.account, committed: committed, revealed: revealed,
             rejected: rejected)
     }
 
-    private func state(
-        _ row: AnnotatedItem, _ states: [String: WorklistItem]
-    ) -> WorklistItem.State {
-        states[row.item.text]?.state ?? .missed
+    private func ledgerAnswers() async throws -> LedgerAnswers {
+        LedgerAnswers(try await link.worklist(), salts: salts)
     }
 
     /// Finds the item of each row; a foreign one, or an image of another size, is refused.
-    private func resolved(_ states: [String: WorklistItem]) throws -> [AnnotatedItem] {
-        let known = states.values.compactMap { entry in
+    private func resolved(_ items: [String: WorklistItem]) throws -> [AnnotatedItem] {
+        let known = items.values.compactMap { entry in
             ItemID(entry.item).map {
                 ($0, ImageSize(width: entry.width ?? 0, height: entry.height ?? 0))
             }
@@ -122,19 +102,11 @@ struct AnnotationSession {
             reader: link.keys.account.text)
     }
 
-    /// Refuses a file with another answer than was committed.
-    private func check(_ states: [String: WorklistItem]) throws {
+    /// Refuses a file with another answer than the ledger has.
+    private func check(_ ledger: LedgerAnswers) throws {
         for row in rows {
-            guard let entry = states[row.item.text] else { continue }
-            guard entry.state == .wait || entry.state == .reveal, entry.commitment != nil
-            else { continue }
-            guard opening(row, states) != nil else {
-                throw InputFault(
-                    file: row.place, line: nil,
-                    reason: "\(row.item) was committed with another answer than this, or under "
-                        + "a key that this home has not; reveal it with the file that was "
-                        + "committed. Nothing was sent")
-            }
+            guard let reason = ledger.contradiction(row) else { continue }
+            throw InputFault(file: row.place, line: nil, reason: reason + ". Nothing was sent")
         }
     }
 
@@ -150,16 +122,10 @@ struct AnnotationSession {
     }
 
     private mutating func reveal(
-        _ rows: [AnnotatedItem], _ states: [String: WorklistItem]
+        _ rows: [AnnotatedItem], _ ledger: LedgerAnswers
     ) async throws {
-        var openings: [(AnnotatedItem, [UInt8])] = []
-        for row in rows {
-            if let salt = opening(row, states) {
-                openings.append((row, salt))
-            } else {
-                refuse(row, "it was committed meanwhile with another answer than this")
-            }
-        }
+        // Without an opening the row was refused as another answer's.
+        let openings = rows.compactMap { row in ledger.opening(row).map { (row, $0) } }
         let transactions = openings.map { row, salt in
             var transaction = WireTransaction()
             transaction.answerReveal.item = row.item.text
@@ -171,42 +137,46 @@ struct AnnotationSession {
             transactions, openings.map(\.0), repeated: .alreadyRevealed)
     }
 
-    /// Sends transactions and waits for them; one that an earlier run sent already is no failure.
+    /// Sends transactions and waits for them.
+    ///
+    /// One that an earlier run sent already, or one that runs beside this, is no failure: whatever
+    /// the reason of a rejection, the ledger is asked again whether it has that very answer.
     ///
     /// - Returns: how many were applied.
     private mutating func send(
         _ transactions: [WireTransaction], _ rows: [AnnotatedItem], repeated: Rejection
     ) async throws -> Int {
         guard !transactions.isEmpty else { return 0 }
+        sent += transactions.count
         let ids = try await submitter.submit(transactions)
         let outcomes = try await awaitSettlement(
             of: ids, via: link.client, limit: settlementLimit)
-        for (index, rejection) in outcomes.rejected where rejection != repeated {
-            guard rows.indices.contains(index) else { continue }
+        let others = outcomes.rejected.filter {
+            $0.rejection != repeated && rows.indices.contains($0.index)
+        }
+        guard !others.isEmpty else { return outcomes.applied }
+        let ledger = try await ledgerAnswers()
+        for (index, rejection) in others
+        where !ledger.has(rows[index], revealed: repeated == .alreadyRevealed) {
             refuse(
                 rows[index],
-                rejection?.description ?? "for a reason that this program does not know")
+                ledger.contradiction(rows[index]) ?? rejection?.description
+                    ?? "for a reason that this program does not know")
         }
         return outcomes.applied
     }
 
-    /// Refuses answers of which the chain has another: a second run of the command was faster.
-    private mutating func refuseForeign(_ states: [String: WorklistItem]) {
+    /// Refuses answers of which the ledger has another: a second run of the command was faster.
+    private mutating func refuseForeign(_ ledger: LedgerAnswers) {
         for row in rows where !refused.contains(row.item) {
-            let entry = states[row.item.text]
-            guard entry?.state == .wait || entry?.state == .reveal, entry?.commitment != nil,
-                opening(row, states) == nil
-            else { continue }
-            refuse(
-                row,
-                "it was committed meanwhile with another answer than this; reveal it with the file "
-                    + "that was committed")
+            guard let reason = ledger.contradiction(row) else { continue }
+            refuse(row, reason)
         }
     }
 
     private mutating func refuse(_ row: AnnotatedItem, _ reason: String) {
         refused.insert(row.item)
         rejected.append(
-            WriteReport.RejectedRow(row: "\(row.place) (\(row.item))", reason: reason))
+            AnnotateReport.RejectedRow(row: "\(row.place) (\(row.item))", reason: reason))
     }
 }

@@ -7,22 +7,35 @@ package struct AnswerSource: Sendable {
     package let file: String
     /// The kind of answer, its classes and their names.
     package let rule: WireAnnotationRule
-    /// Whose column a wide table is read for, and whose annotations a file of several people.
+    /// Whose column of a wide table, or whose annotations of several people's, was asked for.
     package let annotator: String?
+    /// Whose column of a wide table is read when nobody was asked for.
+    package let reader: String?
     /// Which of several questions of the same kind is meant, by its `from_name`.
     package let control: String?
 
     package init(
-        file: String, rule: WireAnnotationRule, annotator: String? = nil, control: String? = nil
+        file: String, rule: WireAnnotationRule, annotator: String? = nil, reader: String? = nil,
+        control: String? = nil
     ) {
         self.file = file
         self.rule = rule
         self.annotator = annotator
+        self.reader = reader
         self.control = control
     }
 
     func fault(_ place: String, _ reason: String) -> InputFault {
         InputFault(file: file, line: nil, reason: "\(place): \(reason)")
+    }
+
+    /// Refuses an option that was given and says nothing of such a file: whoever gave it expects
+    /// that something is left out.
+    func refuse(_ option: String, _ value: String?, _ file: String) throws {
+        guard let value else { return }
+        throw InputFault(
+            file: self.file, line: nil,
+            reason: "is \(file), of which \(option) \(value) says nothing; leave the option out")
     }
 
     /// A class by its name, or by its number where the agreement names none.
@@ -80,9 +93,6 @@ package func readAnswers(_ bytes: [UInt8], _ source: AnswerSource) throws -> [An
     }
     return rows
 }
-
-/// Whether a file is JSON, by its first character.
-func isJSON(_ bytes: [UInt8]) -> Bool { "{[".utf8.contains(firstCharacter(of: bytes)) }
 
 private func firstCharacter(of bytes: [UInt8]) -> UInt8 {
     bytes.first { !" \t\r\n\u{FEFF}".utf8.contains($0) } ?? 0

@@ -5,6 +5,10 @@ import Node
 /// Reads a table of answers: of boxes and masks as the consensus is written, else `item,answer`, or
 /// wide with a column for each reader.
 func readAnswerTable(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
+    try source.refuse("--control", source.control, "a table")
+    if source.rule.kind.isImage {
+        try source.refuse("--annotator", source.annotator, "a table of one reader")
+    }
     switch source.rule.kind {
     case .boxes: return try readBoxTable(bytes, source)
     case .masks: return try readMaskTable(bytes, source)
@@ -15,15 +19,17 @@ func readAnswerTable(_ bytes: [UInt8], _ source: AnswerSource) throws -> [Answer
     let columns = (0..<header.fieldCount).map(header.text)
     guard columns.contains("item"), !columns.contains("answer") else {
         let table = try CSVTable(bytes: bytes, file: source.file, columns: ["item", "answer"])
+        try source.refuse("--annotator", source.annotator, "a table of one reader")
         return try answers(table, column: "answer", source)
     }
     let table = try CSVTable(bytes: bytes, file: source.file, columns: columns)
-    let names = [source.annotator, source.annotator.map { "annotator/\($0)" }].compactMap(\.self)
+    let reader = source.annotator ?? source.reader
+    let names = [reader, reader.map { "annotator/\($0)" }].compactMap(\.self)
     guard let column = columns.first(where: { $0 != "item" && names.contains($0) }) else {
         throw InputFault(
             file: source.file, line: 1,
             reason: "it has no column \"answer\" and none of "
-                + (source.annotator.map { "\($0)'s own name" } ?? "a reader named with --annotator")
+                + (reader.map { "\($0)'s own name" } ?? "a reader named with --annotator")
         )
     }
     return try answers(table, column: column, source, isWide: true)

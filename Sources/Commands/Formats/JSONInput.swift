@@ -7,13 +7,73 @@ func readJSON<Value: Decodable>(
     do {
         return try JSONDecoder().decode(type, from: Data(bytes))
     } catch let error as DecodingError {
-        // A number that fits into no whole one is told apart from what is no JSON at all.
-        let isJSON = (try? JSONSerialization.jsonObject(with: Data(bytes))) != nil
-        throw InputFault(
-            file: file, line: nil,
-            reason: isJSON && error.isPlaceless
-                ? "holds a number that should be a whole one, or smaller" : reason(error))
+        guard error.isPlaceless else {
+            throw InputFault(file: file, line: nil, reason: reason(error))
+        }
+        throw syntaxFault(bytes, file: file)
     }
+}
+
+/// What is wrong with bytes that are no JSON, and where.
+///
+/// A decoder says of them no more than that; a number that fits into no whole one it refuses alike.
+private func syntaxFault(_ bytes: [UInt8], file: String) -> InputFault {
+    do {
+        let text = Array(try utf8Text(bytes, file: file).utf8)
+        do {
+            _ = try JSONSerialization.jsonObject(with: Data(text))
+            return InputFault(
+                file: file, line: nil,
+                reason: "holds a number that should be a whole one, or smaller")
+        } catch {
+            let told = (error as NSError).userInfo["NSDebugDescription"] as? String
+            return syntaxFault(text, told: told ?? "", file: file)
+        }
+    } catch let fault as InputFault { return fault } catch {
+        return InputFault(file: file, line: nil, reason: "is not JSON")
+    }
+}
+
+/// Puts Foundation's sentence, such as "Invalid value around character 8.", into words with a line.
+private func syntaxFault(_ text: [UInt8], told: String, file: String) -> InputFault {
+    func fault(at offset: Int?, _ reason: String) -> InputFault {
+        guard let offset, offset <= text.count else {
+            return InputFault(file: file, line: nil, reason: "is not JSON\(reason)")
+        }
+        let lines = text[..<offset].split(
+            separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let column = lines.last.map { String(decoding: $0, as: UTF8.self).count } ?? 0
+        return InputFault(
+            file: file, line: max(1, lines.count),
+            reason: "is not JSON at character \(column + 1)\(reason)")
+    }
+    guard !told.hasPrefix("Unexpected end of file during JSON parse") else {
+        return fault(
+            at: text.count, ": it ends in the middle, so the file looks truncated; export it again")
+    }
+    let words = told.split(separator: " ")
+    if told.hasPrefix("Number "), told.contains("not representable"), words.count > 1 {
+        let place = text.firstRange(of: Array(words[1].utf8))?.lowerBound
+        return fault(at: place, ": the number \(words[1]) is beyond what a number may be")
+    }
+    let offset = words.firstIndex(of: "character").flatMap { place in
+        words.indices.contains(place + 1)
+            ? Int(words[place + 1].filter(\.isNumber)) : nil
+    }
+    // Of "nan" the first letter might have been that of null.
+    for start in [offset, offset.map { $0 - 1 }].compactMap(\.self)
+    where start >= 0 && isNoNumber(text.dropFirst(start).prefix(9)) {
+        return fault(at: start, "; NaN and Infinity are no numbers of JSON")
+    }
+    let what = words.prefix { $0 != "around" && $0 != "starting" }.joined(separator: " ")
+    return fault(
+        at: offset, what.isEmpty ? "" : ": \(what.prefix(1).lowercased())\(what.dropFirst())")
+}
+
+/// Whether a word stands there with which programs write what is no number.
+private func isNoNumber(_ text: ArraySlice<UInt8>) -> Bool {
+    let word = String(decoding: text, as: UTF8.self).lowercased().drop { "+-".contains($0) }
+    return word.hasPrefix("nan") || word.hasPrefix("inf")
 }
 
 extension DecodingError {
@@ -55,8 +115,6 @@ private func reason(_ error: DecodingError) -> String {
     case .valueNotFound(_, let context): return "\(place(context)) is missing"
     case .typeMismatch(let type, let context):
         return "\(place(context)) is not \(words(for: type))"
-    case .dataCorrupted(let context) where context.codingPath.isEmpty:
-        return "is not JSON; NaN and Infinity are no numbers of JSON"
     case .dataCorrupted(let context): return "\(place(context)) is no whole number, or too large"
     @unknown default: return "is not understood"
     }

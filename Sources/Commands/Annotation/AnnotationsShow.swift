@@ -1,10 +1,10 @@
 import ArgumentParser
 import Contracts
 import Node
-import Wire
+package import Wire
 
 /// What stands in a file of answers.
-struct AnswersReport: Codable {
+package struct AnswersReport: Codable {
     struct Entry: Codable {
         let item: String
         /// In words.
@@ -16,6 +16,23 @@ struct AnswersReport: Codable {
         let boxes: [DrawnBox]
     }
     let answers: [Entry]
+
+    package init(_ rows: [AnswerRow], _ rule: WireAnnotationRule) {
+        answers = rows.map { entry($0, rule) }
+    }
+
+    /// An item a line; of several boxes each has its own.
+    package var text: String {
+        var table = Table("item", "answer", "area", "left,top,right,bottom")
+        for entry in answers {
+            for box in entry.boxes { table.add(entry.item, box.label, "-", box.edges) }
+            guard entry.boxes.isEmpty else { continue }
+            table.add(
+                entry.item, entry.answer, entry.area.map { "\($0)" } ?? "-",
+                entry.box.map { "\($0[0]),\($0[1]),\($0[0] + $0[2]),\($0[1] + $0[3])" } ?? "-")
+        }
+        return table.text
+    }
 }
 
 /// A box in pixels.
@@ -25,6 +42,12 @@ struct DrawnBox: Codable {
     let top: Double
     let width: Double
     let height: Double
+
+    /// Left, top, right and bottom as a table of boxes has them.
+    fileprivate var edges: String {
+        [left, top, left + width, top + height]
+            .map { decimalText(thousandths: Int64(($0 * 1000).rounded())) }.joined(separator: ",")
+    }
 }
 
 extension AnnotationsCommand {
@@ -32,8 +55,8 @@ extension AnnotationsCommand {
         static let configuration = CommandConfiguration(
             abstract: "Say what a file of answers holds; nothing is sent.",
             discussion: """
-                Reads FILE as `tally annotate` does, without a network: a table item,answer, a COCO \
-                file, or a Label Studio export.
+                Reads FILE as `tally annotate` does, without a network: a table, a COCO file, or a \
+                Label Studio export. Boxes stand there one a line, masks with the edges around them.
 
                 Example: tally annotations show expert1.json --answer masks
                 """)
@@ -49,7 +72,8 @@ extension AnnotationsCommand {
         var classes: UInt32 = 64
         @Option(help: "The names of the classes in order, with commas.")
         var labels: String?
-        @Option(help: "Whose annotations to take from an export of several people.")
+        @Option(
+            help: "Whose column of a wide table, or annotations of an export of several people.")
         var annotator: String?
         @Option(help: "Which of several questions of a Label Studio export is meant.")
         var control: String?
@@ -70,16 +94,8 @@ extension AnnotationsCommand {
             let rows = try readAnswers(
                 readFile(file),
                 AnswerSource(file: file, rule: rule, annotator: annotator, control: control))
-            let report = AnswersReport(answers: rows.map { entry($0, rule) })
-            try output.show(report) { report in
-                var table = Table("item", "answer", "area", "left,top,width,height")
-                for entry in report.answers {
-                    table.add(
-                        entry.item, entry.answer, entry.area.map { "\($0)" } ?? "-",
-                        entry.box.map { $0.map(String.init).joined(separator: ",") } ?? "-")
-                }
-                return table.text
-            }
+            let report = AnswersReport(rows, rule)
+            try output.show(report, \.text)
         }
     }
 }

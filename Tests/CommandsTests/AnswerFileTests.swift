@@ -123,7 +123,10 @@ struct AnswerFileTests {
         (box("[0,0,1e300,1]"), "that leaves the image of 3×2 pixels"),
         (box("[0,0,0.0001,1]"), "narrower than a thousandth of a pixel"),
         (box("[0,0,1]"), "bbox has 3 numbers instead of 4"),
-        (box("[0,0,NaN,1]"), "f: is not JSON; NaN and Infinity are no numbers of JSON"),
+        (
+            box("[0,0,NaN,1]"),
+            "f, line 1: is not JSON at character 158; NaN and Infinity are no numbers of JSON"
+        ),
         (box("[0,0,\"1\",1]"), "f: annotations[0].bbox[2] is not a number"),
         (box("null"), "annotations[0]: bbox is missing"),
         (coco("{\"image_id\":2,\"category_id\":7}"), "there is no image 2"),
@@ -136,7 +139,7 @@ struct AnswerFileTests {
         ),
         (coco("", images: ""), "f: holds no answers"),
         ("{\"images\":[]}", "f: categories is missing"),
-        ("{", "f: is not JSON"),
+        ("{", "f, line 1: is not JSON"),
     ]
 
     @Test("COCO boxes that are none", arguments: badBoxes)
@@ -319,7 +322,9 @@ struct AnswerFileTests {
         let rows = try read(text, .ordinal, annotator: "e@x")
         #expect(rows.map(\.answer) == [.grade(5)])
         #expect(try read(text, .ordinal, annotator: "4").map(\.answer) == [.grade(3)])
-        #expect(refusal(text, .ordinal, annotator: "6") == "f: holds no answers")
+        #expect(
+            refusal(text, .ordinal, annotator: "6")
+                == "f: holds no annotations of 6, but of 4, 5")
         #expect(resolved(rows, [("north/b", nil)], .ordinal) == ["north/b"])
     }
 

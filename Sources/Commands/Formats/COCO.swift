@@ -52,7 +52,7 @@ private struct COCOFile: Decodable {
 /// Reads a COCO file: boxes from `bbox`, masks from either form of run lengths.
 ///
 /// An image without annotations is an answer too: there is nothing on it. Several masks of one
-/// image are joined into one.
+/// image are joined into one, and so must all be of one category.
 func readCOCO(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
     guard source.rule.kind.isImage else {
         throw InputFault(
@@ -62,6 +62,8 @@ func readCOCO(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
                 + "for \(source.rule.kind.rawValue) answers: hand in a table item,answer or a Label "
                 + "Studio export, which is a list")
     }
+    try source.refuse("--annotator", source.annotator, "a COCO file of one annotator")
+    try source.refuse("--control", source.control, "a COCO file")
     let coco = try readJSON(COCOFile.self, bytes, file: source.file)
     var reader = try COCOReader(coco, source)
     for (place, annotation) in coco.annotations.enumerated() {
@@ -80,6 +82,9 @@ private struct COCOReader {
     private var labels: [Int64: UInt32] = [:]
     private var boxes: [Int64: Set<Box>] = [:]
     private var masks: [Int64: [RunMask]] = [:]
+    private var names: [Int64: String] = [:]
+    /// What the masks are of, by the first of them.
+    private var drawn: (name: String, place: String)?
 
     init(_ coco: COCOFile, _ source: AnswerSource) throws {
         self.source = source
@@ -98,6 +103,7 @@ private struct COCOReader {
                     "the class \"\(name)\" is not of this study, which has \(source.classes)")
             }
             labels[category.id] = label
+            names[category.id] = category.name
         }
     }
 
@@ -126,6 +132,14 @@ private struct COCOReader {
                 throw source.fault(place, "the same box stands there twice")
             }
         } else {
+            let name = names[annotation.category_id] ?? "\(annotation.category_id)"
+            if let drawn, drawn.name != name {
+                throw source.fault(
+                    place,
+                    "a mask of \"\(name)\", and that of \(drawn.place) is of \"\(drawn.name)\"; "
+                        + AnswerSource.oneThing)
+            }
+            drawn = drawn ?? (name, place)
             let mask = try mask(annotation.segmentation, size, place)
             if let area = annotation.area, area != Double(mask.area) {
                 throw source.fault(place, "its area is \(area), but its runs hold \(mask.area)")
@@ -203,6 +217,11 @@ func unpackedCounts(_ text: String) -> [Int64]? {
 }
 
 extension AnswerSource {
+    /// What to do about masks of several classes, of which the union would be an answer to nothing.
+    static let oneThing =
+        "this study asks for masks of one thing: leave the others' annotations out of the file, or "
+        + "have the agreement name the label"
+
     /// A box of an image, given by its corner and its sides in pixels.
     func box(
         label: UInt32, x: Double, y: Double, width: Double, height: Double, _ size: ImageSize,

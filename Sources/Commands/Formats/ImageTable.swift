@@ -69,7 +69,9 @@ private struct DrawnImage {
 extension CSVRow {
     func item() throws -> ItemID {
         guard let item = ItemID(self["item"]) else {
-            throw fault("item must be site/record, such as north/n0001, not \"\(self["item"])\"")
+            throw fault(
+                "item must be site/record, such as north/n0001, each of 1 to 64 characters of "
+                    + "a-z 0-9 . _ -, not \"\(self["item"])\"")
         }
         return item
     }

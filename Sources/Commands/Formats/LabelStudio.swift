@@ -15,6 +15,7 @@ private struct StudioTask: Decodable {
         let from_name: String?
         let original_width: WholeNumber?
         let original_height: WholeNumber?
+        let image_rotation: Double?
         let value: Value?
     }
     struct Value: Decodable {
@@ -77,32 +78,14 @@ extension StudioTask.Result {
 /// Reads a Label Studio export (JSON): choices, rating, number, rectangles or brush, whichever the
 /// study asks for.
 ///
-/// A cancelled annotation is refused: whether it stands for an answer nobody can tell from the file.
-/// One without regions says that there is nothing on the image, but not how large that is.
+/// A cancelled annotation of the reader is refused: whether it stands for an answer nobody can tell
+/// from the file. One without regions says that there is nothing on the image, but not how large that is.
 func readLabelStudio(_ bytes: [UInt8], _ source: AnswerSource) throws -> [AnswerRow] {
     let tasks = try readJSON([StudioTask].self, bytes, file: source.file)
-    for (place, task) in tasks.enumerated() {
-        for (number, annotation) in task.annotations.enumerated() {
-            guard annotation.was_cancelled != true else {
-                throw source.fault(
-                    "[\(place)].annotations[\(number)]",
-                    "the annotation was cancelled; export without skipped annotations, or delete "
-                        + "it from the file")
-            }
-        }
-    }
-    let people = tasks.flatMap(\.annotations).map { $0.completed_by?.names ?? ["nobody"] }
-    guard source.annotator != nil || Set(people.map { $0[0] }).count < 2 else {
-        throw InputFault(
-            file: source.file, line: nil,
-            reason: "holds annotations of "
-                + Set(people.map { $0[0] }).sorted().joined(separator: ", ")
-                + "; say with --annotator which of them are yours")
-    }
+    try checkPeople(tasks, source)
+    try checkResults(tasks, source)
     return try tasks.enumerated().compactMap { place, task in
-        let own = task.annotations.enumerated().filter { _, annotation in
-            source.annotator.map { annotation.completed_by?.names.contains($0) ?? false } ?? true
-        }
+        let own = task.ownAnnotations(source)
         guard let (number, annotation) = own.first.map({ ($0.offset, $0.element) }) else {
             return nil
         }
@@ -115,6 +98,81 @@ func readLabelStudio(_ bytes: [UInt8], _ source: AnswerSource) throws -> [Answer
         return AnswerRow(
             place: "\(source.file), \(spot)", name: name, isItem: isItem,
             answer: try StudioReader(source: source, place: spot).answer(annotation))
+    }
+}
+
+/// Refuses a file from which nobody can tell whose annotations are meant.
+private func checkPeople(_ tasks: [StudioTask], _ source: AnswerSource) throws {
+    let people = tasks.flatMap(\.annotations).map { $0.completed_by?.names ?? ["nobody"] }
+    let names = Set(people.map { $0[0] }).sorted().joined(separator: ", ")
+    func fault(_ reason: String) -> InputFault {
+        InputFault(file: source.file, line: nil, reason: reason)
+    }
+    guard let annotator = source.annotator else {
+        guard Set(people.map { $0[0] }).count < 2 else {
+            throw fault(
+                "holds annotations of \(names); say with --annotator which of them are yours")
+        }
+        return
+    }
+    guard people.isEmpty || people.contains(where: { $0.contains(annotator) }) else {
+        throw fault("holds no annotations of \(annotator), but of \(names)")
+    }
+}
+
+/// Refuses annotations of the reader that were cancelled, a question that none of them answers, and
+/// masks of several things.
+private func checkResults(_ tasks: [StudioTask], _ source: AnswerSource) throws {
+    var controls: Set<String> = []
+    var drawn: (name: String, place: String)?
+    for (place, task) in tasks.enumerated() {
+        for (number, annotation) in task.ownAnnotations(source) {
+            let spot = "[\(place)].annotations[\(number)]"
+            guard annotation.was_cancelled != true else {
+                throw source.fault(
+                    spot,
+                    "the annotation was cancelled; export without skipped annotations, or delete "
+                        + "it from the file")
+            }
+            controls.formUnion(annotation.result.compactMap(\.from_name))
+            guard source.rule.kind == .masks, source.rule.labels.isEmpty else { continue }
+            for result in annotation.result where source.isMeant(result) {
+                for name in result.value?.brushlabels ?? [] {
+                    if let drawn, drawn.name != name {
+                        throw source.fault(
+                            spot,
+                            "a mask of \"\(name)\", and one of \(drawn.place) is of "
+                                + "\"\(drawn.name)\"; " + AnswerSource.oneThing)
+                    }
+                    drawn = drawn ?? (name, spot)
+                }
+            }
+        }
+    }
+    guard let control = source.control, !controls.isEmpty, !controls.contains(control) else {
+        return
+    }
+    throw InputFault(
+        file: source.file, line: nil,
+        reason: "answers no question \(control), but "
+            + controls.sorted().joined(separator: " and "))
+}
+
+extension StudioTask {
+    /// The annotations that were asked for, with their places.
+    fileprivate func ownAnnotations(
+        _ source: AnswerSource
+    ) -> [(offset: Int, element: Annotation)] {
+        annotations.enumerated().filter { _, annotation in
+            source.annotator.map { annotation.completed_by?.names.contains($0) ?? false } ?? true
+        }
+    }
+}
+
+extension AnswerSource {
+    /// Whether a result is of the question that was asked for.
+    fileprivate func isMeant(_ result: StudioTask.Result) -> Bool {
+        control.map { $0 == result.from_name } ?? true
     }
 }
 
@@ -164,9 +222,7 @@ private struct StudioReader {
     private func results(
         _ annotation: StudioTask.Annotation, _ type: String
     ) throws -> [StudioTask.Result] {
-        let meant = annotation.result.filter { result in
-            source.control.map { $0 == result.from_name } ?? true
-        }
+        let meant = annotation.result.filter(source.isMeant)
         if source.rule.kind.isImage,
             let other = meant.first(where: { $0.type != type && !$0.isUndrawn })
         {
@@ -228,12 +284,19 @@ private struct StudioReader {
         return size
     }
 
-    /// The one size that all results state.
+    /// The one size that all results state, of an image as it is.
     private func size(_ results: [StudioTask.Result]) throws -> ImageSize? {
         guard let first = results.first else { return nil }
         let size = try size(first)
-        for result in results where try self.size(result) != size {
-            throw fault("its results are about images of two sizes")
+        for result in results {
+            guard try self.size(result) == size else {
+                throw fault("its results are about images of two sizes")
+            }
+            guard result.image_rotation ?? 0 == 0 else {
+                throw fault(
+                    "the image was rotated while it was read, by \(result.image_rotation ?? 0) "
+                        + "degrees; annotate and export it unrotated")
+            }
         }
         return size
     }
@@ -276,6 +339,7 @@ private struct StudioReader {
             guard let value = result.value, value.format == "rle", let rle = value.rle else {
                 throw fault("a brush without rle")
             }
+            guard value.rotation ?? 0 == 0 else { throw fault("a rotated brush") }
             let only = source.rule.labels.isEmpty
             if !only { _ = try label(value.brushlabels) }
             let bytes = rle.compactMap { UInt8(exactly: $0.value) }

@@ -42,7 +42,21 @@ struct ExitStatusTests {
         (["consensus", "score", "/nonexistent/labels.csv"], 1),
         (["consensus", "score", "/nonexistent/labels.csv", "--posterior", "1001"], 64),
         (["consensus", "score", "/nonexistent/labels.csv", "--classes", "a,a"], 64),
-        (["consensus", "score", "/nonexistent/labels.csv", "--near-share", "3/2"], 64),
+        (
+            [
+                "consensus", "score", "/nonexistent/labels.csv", "--rule", "ordinal",
+                "--near-share", "3/2",
+            ],
+            64
+        ),
+        (["consensus", "score", "/nonexistent/labels.csv", "--near-distance", "3"], 64),
+        (["consensus", "score", "/nonexistent/labels.csv", "--posterior", "900"], 1),
+        (
+            [
+                "consensus", "score", "/nonexistent/labels.csv", "--rule", "ordinal", "--posterior",
+                "900",
+            ], 64
+        ),
         (["simulate", "calm", "--seed", "0"], 0), (["simulate", "calm"], 64),
         (["simulate", "calm", "--seed", "0", "--fault", "credit-lost"], 2),
         (["simulate", "storm", "--seed", "0"], 64),

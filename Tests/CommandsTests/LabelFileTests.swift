@@ -66,6 +66,21 @@ struct LabelFileTests {
         #expect(grades.classes == ["1", "2", "3", "4"])
     }
 
+    @Test(
+        "among numbers, what is no number is refused; among names it is one",
+        arguments: ["NaN", "nan", "inf", "-Infinity"])
+    func noNumber(label: String) throws {
+        let numbers = Self.head + "1,a,0.5\n1,b,2\n2,a,\(label)\n2,b,\(label)\n"
+        for isOrdinal in [false, true] {
+            #expect(
+                fault { _ = try table(numbers, isOrdinal: isOrdinal) }
+                    == "l.csv, line 4: the label \"\(label)\" is no number, and all other labels "
+                    + "are; delete the row, or name it as a class with --classes")
+        }
+        #expect(try table(numbers, scale: ["0.5", "2", label]).classes.count == 3)
+        #expect(try table(Self.head + "1,a,x\n1,b,\(label)\n2,a,2\n").classes.count == 3)
+    }
+
     @Test("a line without end is refused before all its fields are taken apart")
     func endlessLine() {
         let commas = Self.head + "1,a,x\n" + String(repeating: ",", count: 2 << 20) + "\n"

@@ -14,7 +14,8 @@ extension ConsensusCommand {
                 and no home are needed. Prints the label of every item with its posterior, every \
                 annotator's accuracy and agreement beyond chance, and Krippendorff's alpha: as an \
                 exact fraction, nominal for classes, ordinal for grades. Classes and items that \
-                are whole numbers stand in their order, others by their bytes.
+                are whole numbers stand in their order, others by their bytes. Among numbers, NaN or inf \
+                is a label that is missing, and refused.
 
                 Example: tally consensus score labels.csv --truth truth.csv --format json
                 """)
@@ -31,22 +32,29 @@ extension ConsensusCommand {
         var classes: String?
         @Option(parsing: .unconditional, help: "Answers that an item needs.")
         var minimumAnswers: UInt32 = 3
-        @Option(parsing: .unconditional, help: "Class rule: answers that the label itself needs.")
-        var minimumVotes: UInt32 = 2
         @Option(
-            parsing: .unconditional, help: "Class rule: how likely the label must be, in per mille."
-        )
-        var posterior: UInt64 = 950
-        @Option(help: "Ordinal rule: the share of answers near the median.")
-        var nearShare = "2/3"
-        @Option(parsing: .unconditional, help: "Ordinal rule: how many grades away is still near.")
-        var nearDistance: UInt32 = 1
-        @Option(parsing: .unconditional, help: "Ordinal rule: how far apart two answers may be.")
-        var maximumSpread: UInt32 = 2
+            parsing: .unconditional,
+            help: "Class rule: answers that the label itself needs; without it, 2.")
+        var minimumVotes: UInt32?
+        @Option(
+            parsing: .unconditional,
+            help: "Class rule: how likely the label must be, in per mille; without it, 950.")
+        var posterior: UInt64?
+        @Option(help: "Ordinal rule: the share of answers near the median; without it, 2/3.")
+        var nearShare: String?
+        @Option(
+            parsing: .unconditional,
+            help: "Ordinal rule: how many grades away is still near; without it, 1.")
+        var nearDistance: UInt32?
+        @Option(
+            parsing: .unconditional,
+            help: "Ordinal rule: how far apart two answers may be; without it, 2.")
+        var maximumSpread: UInt32?
         @OptionGroup var output: FormatOptions
 
         func validate() throws {
-            guard posterior <= 1000 else {
+            try checkOptionsOfRule()
+            guard posterior ?? 0 <= 1000 else {
                 throw ValidationError("--posterior is in per mille, 0 to 1000")
             }
             _ = try share()
@@ -60,12 +68,29 @@ extension ConsensusCommand {
             }
         }
 
+        /// Refuses an option of the other rule: whoever gave it believes that it does something.
+        private func checkOptionsOfRule() throws {
+            let given: [(option: String, rule: LabelRuleName, isGiven: Bool)] = [
+                ("--minimum-votes", .class, minimumVotes != nil),
+                ("--posterior", .class, posterior != nil),
+                ("--near-share", .ordinal, nearShare != nil),
+                ("--near-distance", .ordinal, nearDistance != nil),
+                ("--maximum-spread", .ordinal, maximumSpread != nil),
+            ]
+            guard let foreign = given.first(where: { $0.isGiven && $0.rule != rule }) else {
+                return
+            }
+            throw ValidationError(
+                "\(foreign.option) is an option of --rule \(foreign.rule.rawValue), and the rule is "
+                    + "\(rule.rawValue); leave it out, or name that rule")
+        }
+
         private func scale() throws -> [String]? {
             classes?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         }
 
         private func share() throws -> (numerator: UInt64, denominator: UInt64) {
-            let parts = nearShare.split(separator: "/", omittingEmptySubsequences: false)
+            let parts = (nearShare ?? "2/3").split(separator: "/", omittingEmptySubsequences: false)
             guard parts.count == 2, let numerator = UInt32(parts[0]),
                 let denominator = UInt32(parts[1]), denominator > 0, numerator <= denominator
             else { throw ValidationError("--near-share must be a fraction such as 2/3") }
@@ -78,14 +103,15 @@ extension ConsensusCommand {
                 return .classes(
                     ClassRule(
                         minimumAnswers: UInt64(minimumAnswers),
-                        minimumVotes: UInt64(minimumVotes), posteriorPermille: posterior))
+                        minimumVotes: UInt64(minimumVotes ?? 2), posteriorPermille: posterior ?? 950
+                    ))
             case .ordinal:
                 let share = try share()
                 return .ordinal(
                     OrdinalRule(
-                        minimumAnswers: Int(minimumAnswers), tolerance: UInt(nearDistance),
+                        minimumAnswers: Int(minimumAnswers), tolerance: UInt(nearDistance ?? 1),
                         support: share.numerator, outOf: share.denominator,
-                        spread: UInt(maximumSpread)))
+                        spread: UInt(maximumSpread ?? 2)))
             }
         }
 

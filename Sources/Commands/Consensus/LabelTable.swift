@@ -20,7 +20,8 @@ package struct LabelTable: Sendable {
     /// - Parameters:
     ///   - bytes: of the file.
     ///   - file: its name, for refusals.
-    ///   - scale: the classes in their order; without them, those that stand in the file.
+    ///   - scale: the classes in their order; without them, those that stand in the file, of which
+    ///     NaN is none among numbers.
     ///   - isOrdinal: whether labels are grades, whole numbers that may be skipped.
     /// - Throws: ``InputFault`` with line and reason.
     package init(
@@ -28,6 +29,7 @@ package struct LabelTable: Sendable {
     ) throws {
         var rows = try LabelRows(bytes: bytes, file: file)
         try rows.read()
+        if scale == nil { try rows.checkNumbers() }
         let classes = try scale ?? rows.labels.scale(isOrdinal: isOrdinal, file: file)
         guard (2...255).contains(classes.count) else {
             throw InputFault(
@@ -170,6 +172,20 @@ private struct LabelRows {
             reason: "\(annotators.text(Int(answer.annotator))) labelled "
                 + "\(items.text(Int(answer.item))) in line \(fault.first + 2) already; delete one, "
                 + "or number them in a column replicate")
+    }
+
+    /// Refuses what a program writes for no number, where all other labels are numbers: nobody meant
+    /// it as a class.
+    func checkNumbers() throws {
+        let values = (0..<labels.count).map { Double(labels.text($0)) }
+        let isNoNumber = values.map { $0?.isFinite == false }
+        guard !values.contains(nil), isNoNumber.contains(false),
+            let row = answers.firstIndex(where: { isNoNumber[Int($0.answer)] })
+        else { return }
+        throw InputFault(
+            file: table.file, line: row + 2,
+            reason: "the label \"\(labels.text(Int(answers[row].answer)))\" is no number, and all "
+                + "other labels are; delete the row, or name it as a class with --classes")
     }
 
     private func key(_ row: Int32) -> (Int32, Int32, Int32) {

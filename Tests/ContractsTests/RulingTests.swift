@@ -11,7 +11,9 @@ struct RulingTests {
     static let readers = ["north-1", "north-2", "west-1"].map { AccountID(.annotator, $0) }
 
     /// Three readers who read everything, and two seniors a site.
-    private static func study(_ answer: String = "ordinal") throws -> Consortium {
+    private static func study(
+        _ answer: String = "ordinal", _ change: (inout WireAgreement) -> Void = { _ in }
+    ) throws -> Consortium {
         var agreement = drawnAgreement(answer)
         agreement.annotation.waves = [3]
         agreement.rewards.appealWindow = 400
@@ -23,6 +25,7 @@ struct RulingTests {
             agreement.training.positiveAbove = 1
             agreement.training.negativeBelow = 2
         }
+        change(&agreement)
         var consortium = try Consortium(agreement, enrolling: false)
         try consortium.enrol(readers, of: [Consortium.north, Consortium.west])
         return consortium
@@ -145,6 +148,127 @@ struct RulingTests {
             consortium.held(ConsortiumAccount.stake(of: worst)) + consortium.held(appeal)
                 == consortium.agreement.rewards.stakeMicrotokens)
         #expect(consortium.audit().isEmpty)
+    }
+
+    /// The first round of the first run closes, which pays the periods that are closed.
+    private func payRound(_ consortium: inout Consortium) throws {
+        try consortium.startRun()
+        try consortium.openRound(1, 1)
+        try consortium.closeRound(1, 1, roundValues([(1, 0), (1, 0), (1, 0)]))
+    }
+
+    /// What readers hold, have at stake and in escrow.
+    private func money(_ consortium: Consortium) -> [UInt64] {
+        Self.readers.flatMap { reader in
+            [
+                reader, ConsortiumAccount.stake(of: reader), ConsortiumAccount.appeal(of: reader),
+            ].map { consortium.held($0) }
+        }
+    }
+
+    @Test("a round that closed before a period did moves no money by rulings on that period")
+    func laterPeriod() throws {
+        var consortium = try Self.study()
+        try read(items(1...32), &consortium)
+        try close(1, &consortium)
+        try payRound(&consortium)
+        let later = try items(40...71)
+        try read(later, &consortium)
+        try close(2, &consortium)
+        let (before, was) = (money(consortium), try pay(consortium, 2))
+        for (place, label) in [(1, UInt32(2)), (2, 4), (4, 4)] {
+            try reverse(later[place], to: .grade(label), &consortium)
+        }
+        #expect(try pay(consortium, 2) != was)
+        #expect(money(consortium) == before)
+    }
+
+    @Test("a ruling moves a round's money below the end of its appeal window, and not at it")
+    func endOfWindow() throws {
+        for isOver in [false, true] {
+            var consortium = try Self.study()
+            let item = try items(1...32)[1]
+            try read(items(1...32), &consortium)
+            try close(1, &consortium)
+            try payRound(&consortium)
+            let window = consortium.value(
+                WireWindowState.self, .windows, Array("round/1.1".utf8))
+            let until = try #require(window).untilHeight
+            try consortium.applied([.dispute(item.text)], by: Self.east, at: until - 10)
+            for senior in consortium.asked(item) {
+                try consortium.applied(
+                    [consortium.commit(item, 2, by: senior)], by: senior, at: until - 9)
+            }
+            for senior in consortium.asked(item) {
+                try consortium.applied(
+                    [consortium.reveal(item, 2, by: senior)], by: senior, at: until - 8)
+            }
+            let before = money(consortium)
+            try consortium.applied(
+                [.closeItem(item.text)], by: Consortium.coordinator,
+                at: isOver ? until : until - 1)
+            #expect(consortium.item(item)?.hasReversal == true)
+            #expect((money(consortium) == before) == isOver)
+            #expect(consortium.audit().isEmpty)
+        }
+    }
+
+    @Test(
+        "what a ruling pays more is pending like the round's pay, and no more than the reserve has")
+    func gain() throws {
+        var gains: [UInt64] = []
+        for isPoor in [false, true] {
+            var consortium = try Self.study { agreement in
+                // Seven stakes, a round's pool, and next to nothing.
+                if isPoor { agreement.rewards.supplyMicrotokens = 70_000_000 + 1_000_003 + 7 }
+            }
+            let items = try items(1...32)
+            // The third reader is alone in one item, and the seniors agree with it.
+            try read(items, &consortium) { place, seat in
+                .grade(place.isMultiple(of: 2) || place == 1 && seat == 2 ? 2 : 4)
+            }
+            try close(1, &consortium)
+            try payRound(&consortium)
+            let reader = Self.readers[2]
+            let (held, available) = (consortium.held(reader), consortium.balance(reader))
+            try reverse(items[1], to: .grade(2), &consortium)
+            gains.append(consortium.held(reader) - held)
+            #expect(consortium.balance(reader) == available)
+            #expect(consortium.audit().isEmpty)
+        }
+        #expect(gains[1] <= 7 && gains[0] > 7)
+    }
+
+    @Test("rulings keep the weights by gold of the day, and take nothing from what gold has judged")
+    func gold() throws {
+        var consortium = try Self.study()
+        let items = try items(1...32)
+        let truths = Dictionary(
+            uniqueKeysWithValues: (10..<20).map { (items[$0], Self.grade($0, 0)) })
+        let gold = consortium.gold(truths)
+        try consortium.applied([.commitGold(gold.commitment)], by: Consortium.coordinator)
+        try read(items, &consortium)
+        try consortium.applied(
+            [.revealGold(gold.commitment, gold.answers, salt: gold.salt)],
+            by: Consortium.coordinator)
+        try close(1, &consortium)
+        let before = try pay(consortium)
+        #expect(Set(before.map(\.referenceWeight)).count == 2)
+        try reverse(items[13], to: .grade(5), &consortium)
+        #expect(try pay(consortium) == before)
+        try reverse(items[1], to: .grade(5), &consortium)
+        var answers: [ItemID: [AccountID: Int]] = [:]
+        for (place, item) in items.enumerated() {
+            for (seat, reader) in Self.readers.enumerated() {
+                answers[item, default: [:]][reader] = Int(Self.grade(place, seat)) - 1
+            }
+        }
+        let anew = try payPeriod(
+            items: answers, classes: 5, ordinal: true, gold: truths.mapValues { Int($0) - 1 },
+            rulings: [items[1]: 4])
+        for (reader, own) in zip(Self.readers, try pay(consortium)) {
+            #expect(own.joint == anew[reader]?.rows.joint && own.points == anew[reader]?.points)
+        }
     }
 
     @Test("a ruling corrects pay by the agreement under which its period closed")

@@ -90,6 +90,7 @@ struct PanelTests {
         try consortium.applied(
             [.openSeed("east/1", consortium.secret(of: item()))], by: Self.east, at: 40)
         #expect(try panels == [consortium.asked(item())])
+        #expect(try consortium.item(item())?.secretOverdue == false)
         #expect(consortium.read { $0.openPeriod() }.items == 1)
         #expect(try consortium.outcome(other, by: Self.east) == nil)
         try consortium.answer(item(), [3, 3, 3])
@@ -133,11 +134,15 @@ struct PanelTests {
     @Test("a decision that brings the site new keys, or ends it, ends what it can open no more")
     func lostSecrets() throws {
         var consortium = try Self.founded.get()
-        let (lost, fresh) = (try item(1), try item(2))
+        let (lost, fresh, other) = (try item(1), try item(2), try itemID("north/1"))
         try consortium.registerDrawn([lost], by: Self.east)
+        try consortium.applied(
+            [.grant(named("patient of \(other)")), consortium.drawnRecord(other)],
+            by: Consortium.north, at: consortium.height.value)
         try consortium.execute([], at: 7)
         try consortium.registerDrawn([fresh], by: Self.east)
-        try consortium.applied([.closeItem(lost.text)], by: Consortium.coordinator, at: 9)
+        try consortium.applied(
+            [lost, other].map { .closeItem($0.text) }, by: Consortium.coordinator, at: 9)
         for isLeaving in [false, true] {
             var copy = consortium
             try decide(&copy) { wire in
@@ -151,10 +156,53 @@ struct PanelTests {
             let ended = try #require(copy.item(lost))
             #expect(ended.outcome == .tooFew && ended.closedHeight == 10 && ended.isSecretLost)
             #expect(copy.item(fresh)?.awaitsSeed == true)
+            // It owes no secret that it cannot open; what others owe they owe still.
+            if !isLeaving {
+                let record = try copy.drawnRecord(item(3))
+                #expect(try copy.outcome(record, by: Self.east) == .noConsent)
+            }
+            let awaited = copy.state.entries(in: .seeds, prefix: [], limit: .max)
+            #expect(awaited.count == 2 && copy.item(other)?.outcome == .open)
             try copy.applied([.closeItem(fresh.text)], by: Consortium.coordinator, at: 15)
             #expect(copy.item(fresh)?.outcome == (isLeaving ? .tooFew : .open))
             #expect(copy.item(fresh)?.secretOverdue == !isLeaving)
             #expect(copy.audit().isEmpty)
+        }
+    }
+
+    @Test("answers of another kind end what waits for an overdue secret")
+    func overdueOfAnotherKind() throws {
+        var consortium = try Self.founded.get()
+        try consortium.registerDrawn([item()], by: Self.east)
+        try consortium.applied([.closeItem("east/1")], by: Consortium.coordinator, at: 9)
+        try decide(&consortium) { $0.agreement = AnswerKindTests.agreement(.measurement) }
+        #expect(try consortium.item(item())?.outcome == .tooFew)
+        let record = try consortium.drawnRecord(self.item(2))
+        #expect(try consortium.outcome(record, by: Self.east) == .noConsent)
+    }
+
+    @Test("whom a decision ends before reveals are over loses nothing by silence, later the stake")
+    func endedByDecision() throws {
+        let item = try item()
+        for isLate in [false, true] {
+            var consortium = try Self.founded.get()
+            try consortium.draw([item], by: Self.east)
+            let readers = consortium.asked(item)
+            for reader in readers {
+                try consortium.applied(
+                    [consortium.commit(item, 3, by: reader)], by: reader, at: 5)
+            }
+            for reader in readers.dropFirst() {
+                try consortium.applied(
+                    [consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
+            }
+            // Reveals are awaited to 8; the decision is in force from the next height on.
+            try consortium.execute([], at: isLate ? 8 : 7)
+            try decide(&consortium) { $0.leaving = [readers[0].text] }
+            try consortium.applied([.closeItem(item.text)], by: Consortium.coordinator, at: 9)
+            let stake = consortium.held(ConsortiumAccount.stake(of: readers[0]))
+            #expect(stake == (isLate ? 0 : 10_000_000))
+            #expect(consortium.held(ConsortiumAccount.appeal(of: readers[0])) + stake == 10_000_000)
         }
     }
 
@@ -206,7 +254,7 @@ struct PanelTests {
         try consortium.answer(item, [1, 5])
         let third = consortium.asked(item)
         #expect(third.count == 2 && Set(third).isDisjoint(with: first + second))
-        #expect(second.allSatisfy { consortium.held($0) == 1_000 })
+        #expect(second.allSatisfy { consortium.held($0) == 1_000 && consortium.balance($0) == 0 })
         try consortium.answer(item, [1, 5])
         let seniors = consortium.asked(item)
         #expect(seniors.count == 2 && seniors.allSatisfy { $0.name.contains("-s") })
@@ -218,6 +266,8 @@ struct PanelTests {
         #expect((second + third + seniors).allSatisfy { consortium.held($0) == 1_000 })
         #expect(first.allSatisfy { consortium.held($0) == 0 })
         #expect(consortium.audit().isEmpty)
+        // Above seniors there is nobody.
+        #expect(try consortium.outcome(.dispute(item.text), by: Self.east) == .alreadyAdjudicated)
         // Pay and score see the first wave alone.
         try consortium.applied([.closePeriod(1)], by: Consortium.coordinator)
         for reader in second + third + seniors {
@@ -227,6 +277,40 @@ struct PanelTests {
             let pay = consortium.value(WirePayState.self, .pay, payKey(1, reader))
             #expect(pay?.answers == 1 && pay?.rows == 1)
         }
+    }
+
+    @Test("a reserve that holds too little pays no late answer, and the item goes on")
+    func emptyReserve() throws {
+        var agreement = drawnAgreement()
+        // Eighteen stakes, and one fee and a half.
+        agreement.rewards.supplyMicrotokens = 18 * 10_000_000 + 1_500
+        var consortium = try Consortium.drawn(agreement)
+        let item = try item()
+        try consortium.draw([item], by: Self.east)
+        try consortium.answer(item, [1, 3, 5])
+        let second = consortium.asked(item)
+        try consortium.answer(item, [1, 5])
+        #expect(second.map { consortium.held($0) } == [1_000, 0])
+        #expect(consortium.item(item)?.later.count == 2 && consortium.audit().isEmpty)
+    }
+
+    @Test("seniors who differ about too few readers' answers leave them too few")
+    func tooFewForSeniors() throws {
+        var agreement = drawnAgreement()
+        agreement.annotation.waves = [3]
+        var consortium = try Consortium.drawn(agreement)
+        let item = try item()
+        try consortium.draw([item], by: Self.east)
+        let readers = consortium.asked(item).dropLast()
+        for reader in readers {
+            try consortium.applied([consortium.commit(item, 3, by: reader)], by: reader, at: 5)
+        }
+        for reader in readers {
+            try consortium.applied([consortium.reveal(item, 3, by: reader)], by: reader, at: 9)
+        }
+        try consortium.applied([.closeItem(item.text)], by: Consortium.coordinator, at: 9)
+        try consortium.answer(item, [1, 5])
+        #expect(consortium.item(item)?.outcome == .tooFew && consortium.item(item)?.spread == 0)
     }
 
     @Test("seniors who differ leave the item disputed; nobody left to ask closes it at once")

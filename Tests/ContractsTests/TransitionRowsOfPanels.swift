@@ -258,6 +258,14 @@ extension TransitionTests {
             try $0.annotate([item: [readers[0]: 3, readers[1]: 4]])
             return try $0.outcome(.dispute(item.text), by: east)
         },
+        TransitionRow(.noSeniors, "a dispute when one senior alone is left") {
+            let item = try closed(&$0)
+            let others = [Consortium.north, Consortium.west]
+            for senior in others.flatMap(Consortium.seniors).dropLast() {
+                try $0.applied([.revoke(senior.text)], by: senior, at: $0.height.value)
+            }
+            return try $0.outcome(.dispute(item.text), by: east)
+        },
     ]
 
     static let goldRows = [

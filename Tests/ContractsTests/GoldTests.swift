@@ -94,6 +94,26 @@ struct GoldTests {
         #expect(consortium.openPeriod().gold == 2)
     }
 
+    @Test("gold of the organisation whose own readers read the item is passed over")
+    func ownReaders() throws {
+        var agreement = drawnAgreement()
+        agreement.annotation.panel = "own-site"
+        agreement.annotation.goldOrganisation = Self.east.text
+        var consortium = try Consortium.drawn(agreement)
+        let item = try itemID("east/1")
+        let gold = consortium.gold([item: 4])
+        let commitment = goldCommitment(
+            network: consortium.network, organisation: Self.east, answers: gold.answers,
+            salt: gold.salt
+        ).bytes
+        try consortium.applied([.commitGold(commitment)], by: Self.east)
+        try consortium.draw([item], by: Self.east)
+        try consortium.answer(item, [3, 3, 3])
+        try consortium.applied(
+            [.revealGold(commitment, gold.answers, salt: gold.salt)], by: Self.east)
+        #expect(consortium.item(item)?.gold.isEmpty == true && consortium.openPeriod().gold == 0)
+    }
+
     @Test("of truths that contradict each other none counts")
     func contradiction() throws {
         var consortium = try Consortium.drawn()

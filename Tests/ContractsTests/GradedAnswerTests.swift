@@ -161,6 +161,9 @@ struct GradedAnswerTests {
         #expect(rule.consensus(of: [10_000, 10_400, 9600, 90_000]) == .approved(10_000))
         #expect(  // three of five are near, but less than two thirds
             rule.consensus(of: [10_000, 10_400, 9600, 90_000, 0]) == .indeterminate(.disputed))
+        #expect(  // four of six are near: two thirds are enough
+            rule.consensus(of: [10_000, 10_000, 10_000, 10_400, 90_000, 91_000])
+                == .approved(10_000))
         let even = MeasurementRule(absoluteTolerance: 0, relativePermille: 1000)
         #expect(even.consensus(of: [.min, .max, .max]) == .indeterminate(.disputed))
         #expect(even.tolerance(around: .min) == 1 << 63)
@@ -234,6 +237,10 @@ struct GradedAnswerTests {
         let empty = try mask(8)
         #expect(rule.consensus(of: [empty, empty, empty]) == .approved(empty))
         #expect(rule.agreement(empty, empty) == 1000 && rule.agreement(empty, answers[0]) == 0)
+        // 2 · 4 of 4 + 6 pixels: a Dice of 800 per mille is enough for 800.
+        let larger = try mask(0, 6, 2)
+        #expect(rule.supports(answers[0], larger))
+        #expect(!MaskRule(dicePermille: 801).supports(answers[0], larger))
         // Two of four are no strict majority.
         let two = [answers[0], answers[0], empty, empty]
         #expect(rule.reference(of: two.map { (value: $0, weight: 1) }) == empty)

@@ -142,6 +142,35 @@ struct GradedReportTests {
         }
     }
 
+    @Test("an annotator is rated from thirty answers on, those of the open period counted")
+    func rated() throws {
+        // One of the items is disputed, and counts for nobody.
+        for items in [30, 31] {
+            let ledger = try ReportLedger()
+            try ledger.open(items: items)
+            try ledger.read(items: items)
+            let score = try Reporter(store: ledger.store).score(of: ReportLedger.readers[0])
+            #expect(score.answers == UInt64(items - 1) && score.rated == (items == 31))
+            #expect((score.text == "not yet rated (n = 29, needs 30)") == (items == 30))
+        }
+    }
+
+    @Test("another agreement says nothing else of a period that closed before it")
+    func agreementOfTheDay() throws {
+        let ledger = try study(.measurement)
+        func told() throws -> [String] {
+            let reporter = Reporter(store: ledger.store)
+            return try (0..<Self.items).flatMap { number in
+                try reporter.explain(itemID(ReportLedger.item(number))).readers.map {
+                    "\($0.figure ?? 0) \($0.inConsensus == true) \($0.arithmetic)"
+                }
+            }
+        }
+        let before = try told()
+        try ledger.decide { $0.annotation.absoluteTolerance = 200 }
+        #expect(try told() == before)
+    }
+
     @Test("approved items have their consensus, and the worklist says how large images are")
     func consensus() throws {
         let reporter = Reporter(store: try study(.masks).store)

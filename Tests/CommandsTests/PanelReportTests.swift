@@ -7,7 +7,7 @@ import Wire
 
 /// Reports of drawn panels: withheld secrets, later waves, reversals, and the rule in force.
 struct PanelReportTests {
-    private static let item = ReportLedger.item(1)
+    fileprivate static let item = ReportLedger.item(1)
 
     /// Four readers and two seniors a site, and item 1 registered.
     private func registered() throws -> ReportLedger {
@@ -73,8 +73,10 @@ struct PanelReportTests {
         try ledger.block([(Consortium.coordinator, [.closeItem(item.text)])])
     }
 
-    private func explain(_ ledger: ReportLedger) throws -> ExplainReport {
-        try Reporter(store: ledger.store).explain(itemID(Self.item))
+    private func explain(
+        _ ledger: ReportLedger, _ item: String = PanelReportTests.item
+    ) throws -> ExplainReport {
+        try Reporter(store: ledger.store).explain(itemID(item))
     }
 
     @Test("the rule in force travels with the worklist")
@@ -84,6 +86,18 @@ struct PanelReportTests {
         let report = try Reporter(store: ledger.store).worklist(of: reader)
         #expect(report.annotationRule() == ledger.consortium.agreement.annotation)
         #expect(report.listing([]).annotationRule()?.labels == ["cat", "dog", "emu"])
+    }
+
+    @Test("classes that get names later have them in what was read before")
+    func laterNames() throws {
+        let ledger = try ReportLedger()
+        try ledger.open(items: 1)
+        try ledger.read(items: 1)
+        try ledger.decide { $0.annotation.labels = ["none", "faint", "clear", "large", "huge"] }
+        let report = try explain(ledger, ReportLedger.item(0))
+        #expect(
+            report.value == "none"
+                && report.readers.map(\.value) == ["none", "none", "none", "faint"])
     }
 
     @Test("an item whose site has not opened its secret says so, and is counted for the site")
@@ -96,6 +110,23 @@ struct PanelReportTests {
         #expect(report.outcome == "open" && report.reason.contains("has not opened its secret"))
         let withheld = try Reporter(store: ledger.store).data().withheldSecrets
         #expect(withheld.map(\.site) == ["site/north"] && withheld.map(\.items) == [1])
+    }
+
+    @Test("who answered after others had revealed reads of the flat fee, and of no figure")
+    func late() throws {
+        let ledger = try drawn()
+        let item = try itemID(Self.item)
+        let first = ledger.consortium.asked(item)
+        try answer(ledger, [1, 2, 3])
+        let second = ledger.consortium.asked(item)
+        try answer(ledger, [2, 2])
+        let report = try explain(ledger)
+        #expect(report.outcome == "approved" && Set(first).isDisjoint(with: second))
+        for reader in report.readers {
+            let isLate = second.contains { $0.text == reader.annotator }
+            #expect(reader.arithmetic.contains("flat fee of 0.001000 tokens") == isLate)
+            #expect(!isLate || (reader.figure == nil && reader.reference == nil))
+        }
     }
 
     @Test("who was silent in an earlier wave reads that the stake is taken, while a later one runs")
@@ -120,6 +151,8 @@ struct PanelReportTests {
         let after = try explain(ledger)
         #expect(after.dispute?.outcome == "reversed" && after.value == "emu")
         #expect(after.posteriorPermille == nil && after.spread == nil)
+        let anonymous = after.anonymous()
+        #expect(after.dispute?.by == "site/north" && anonymous.dispute?.by == "somebody")
     }
 
     @Test("who was asked later reads of the flat fee, also where no label came of it")

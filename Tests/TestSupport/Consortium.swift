@@ -74,8 +74,10 @@ package struct Consortium: Sendable {
 
     /// A decision of the voters puts another agreement in force from the next block on.
     ///
+    /// - Returns: the rules of the term that it opens.
     /// - Throws: what makes the decision impossible.
-    package mutating func decide(_ change: (inout WireAgreement) -> Void) throws {
+    @discardableResult
+    package mutating func decide(_ change: (inout WireAgreement) -> Void) throws -> TermRules {
         var wire = WireDecision()
         wire.term = terms.newest.term.value + 1
         wire.coordinator = Self.coordinator.text
@@ -91,6 +93,7 @@ package struct Consortium: Sendable {
             opening: Opening(decision: decision, statuses: [], network: network),
             firstHeight: height.next)
         terms.advance(to: rules, isFirst: true)
+        return rules
     }
 
     /// What stands for the hash of the block at a height; genesis has the network's id.

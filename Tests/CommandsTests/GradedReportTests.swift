@@ -155,22 +155,6 @@ struct GradedReportTests {
         }
     }
 
-    @Test("another agreement says nothing else of a period that closed before it")
-    func agreementOfTheDay() throws {
-        let ledger = try study(.measurement)
-        func told() throws -> [String] {
-            let reporter = Reporter(store: ledger.store)
-            return try (0..<Self.items).flatMap { number in
-                try reporter.explain(itemID(ReportLedger.item(number))).readers.map {
-                    "\($0.figure ?? 0) \($0.inConsensus == true) \($0.arithmetic)"
-                }
-            }
-        }
-        let before = try told()
-        try ledger.decide { $0.annotation.absoluteTolerance = 200 }
-        #expect(try told() == before)
-    }
-
     @Test("approved items have their consensus, and the worklist says how large images are")
     func consensus() throws {
         let reporter = Reporter(store: try study(.masks).store)

@@ -151,7 +151,7 @@ struct PanelReportTests {
         let after = try explain(ledger)
         #expect(after.dispute?.outcome == "reversed" && after.value == "emu")
         #expect(after.posteriorPermille == nil && after.spread == nil)
-        let anonymous = after.anonymous()
+        let anonymous = try after.anonymous()
         #expect(after.dispute?.by == "site/north" && anonymous.dispute?.by == "somebody")
     }
 

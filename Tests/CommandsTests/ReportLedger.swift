@@ -31,8 +31,11 @@ final class ReportLedger {
         try ledger.append(parts)
     }
 
-    /// A decision changes the agreement with the next block.
-    func decide(_ change: (inout WireAgreement) -> Void) throws { try ledger.decide(change) }
+    /// A decision changes the agreement with an empty block.
+    func decide(_ change: (inout WireAgreement) -> Void) throws {
+        try ledger.decide(change)
+        try block()
+    }
 
     static func item(_ number: Int) -> String { "north/n\(number)" }
 

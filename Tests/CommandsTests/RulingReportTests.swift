@@ -352,7 +352,6 @@ struct RulingReportTests {
         }
         let before = try all()
         try ledger.decide { $0.annotation.absoluteTolerance = 5_000 }
-        try ledger.block([(Consortium.north, [.grant(named("patient of another day"))])])
         #expect(try ledger.store.tip().terms.newest.agreement.annotation.absoluteTolerance == 5_000)
         #expect(try all() == before)
     }

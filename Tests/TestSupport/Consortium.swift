@@ -74,10 +74,8 @@ package struct Consortium: Sendable {
 
     /// A decision of the voters puts another agreement in force from the next block on.
     ///
-    /// - Returns: the rules of the term that it opens.
     /// - Throws: what makes the decision impossible.
-    @discardableResult
-    package mutating func decide(_ change: (inout WireAgreement) -> Void) throws -> TermRules {
+    package mutating func decide(_ change: (inout WireAgreement) -> Void) throws {
         var wire = WireDecision()
         wire.term = terms.newest.term.value + 1
         wire.coordinator = Self.coordinator.text
@@ -93,7 +91,6 @@ package struct Consortium: Sendable {
             opening: Opening(decision: decision, statuses: [], network: network),
             firstHeight: height.next)
         terms.advance(to: rules, isFirst: true)
-        return rules
     }
 
     /// What stands for the hash of the block at a height; genesis has the network's id.

@@ -73,6 +73,7 @@ extension AnswerFileTests {
         let other = Self.brush("\"artefact\"", "c")
         let questions = "[\(Self.task([tumour, other]))]"
         #expect(try read(questions, .masks, control: "b").count == 1)
+        #expect(refusal(questions, .masks).hasSuffix("say with --control which question is meant"))
         let people = "[\(Self.task([tumour])),\(Self.task([artefact], by: 5))]"
         #expect(try read(people, .masks, annotator: "4").map(\.name) == ["4.png"])
     }

@@ -132,7 +132,8 @@ struct LedgerAnswersTests {
         let fault = CommandFault("the site went away")
         #expect(
             interruption(fault, sent: 0).description
-                == "the site went away. Nothing was sent; run the same command again")
+                == "the site went away. Nothing was sent; when that is mended, run the same command again"
+        )
         let told = interruption(fault, sent: 2).description
         #expect(told.hasPrefix("the site went away. What this run had sent before is not lost"))
         #expect(told.contains("run the same command again") && !told.contains("othing was sent"))

@@ -76,8 +76,7 @@ extension Tally {
 
 /// Whether the site, or the way to it, ended the command, and not what the reader handed in.
 private func isOfTheSite(_ error: any Error) -> Bool {
-    error is MessagingError || error is RemoteFailure || error is NotSettled
-        || error is CommandFault
+    error is MessagingError || error is RemoteFailure || error is CommandFault
 }
 
 /// Says of a refused file that none of it left, so that nobody wonders about its other rows.

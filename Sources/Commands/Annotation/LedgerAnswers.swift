@@ -148,7 +148,7 @@ package func interruption(_ error: any Error, sent: Int) -> CommandFault {
     CommandFault(
         sentence(for: error)
             + (sent == 0
-                ? ". Nothing was sent; run the same command again"
+                ? ". Nothing was sent; when that is mended, run the same command again"
                 : ". What this run had sent before is not lost; run the same command again, it goes "
                     + "on where this one stopped"))
 }

@@ -124,7 +124,7 @@ private func checkPeople(_ tasks: [StudioTask], _ source: AnswerSource) throws {
 /// masks of several things.
 private func checkResults(_ tasks: [StudioTask], _ source: AnswerSource) throws {
     var controls: Set<String> = []
-    var drawn: (name: String, place: String)?
+    var drawn: (name: String, place: String, control: String?)?
     for (place, task) in tasks.enumerated() {
         for (number, annotation) in task.ownAnnotations(source) {
             let spot = "[\(place)].annotations[\(number)]"
@@ -139,12 +139,16 @@ private func checkResults(_ tasks: [StudioTask], _ source: AnswerSource) throws 
             for result in annotation.result where source.isMeant(result) {
                 for name in result.value?.brushlabels ?? [] {
                     if let drawn, drawn.name != name {
+                        let isOther = drawn.control != result.from_name
                         throw source.fault(
                             spot,
                             "a mask of \"\(name)\", and one of \(drawn.place) is of "
-                                + "\"\(drawn.name)\"; " + AnswerSource.oneThing)
+                                + "\"\(drawn.name)\"; "
+                                + (isOther
+                                    ? "say with --control which question is meant"
+                                    : AnswerSource.oneThing))
                     }
-                    drawn = drawn ?? (name, spot)
+                    drawn = drawn ?? (name, spot, result.from_name)
                 }
             }
         }

@@ -9,7 +9,8 @@ struct OutputTests {
         let shown = "it is a vessel\\u{A}site/west  \\u{1B}[31mred"
         var table = Table("reason", "by")
         table.add(text, "site/east")
-        #expect(table.text == "reason\(String(repeating: " ", count: 38))  by\n\(shown)  site/east")
+        let space = String(repeating: " ", count: shown.count - "reason".count)
+        #expect(table.text == "reason\(space)  by\n\(shown)  site/east")
         #expect(fields([("reason", text), ("by", "x")]) == "reason  \(shown)\nby      x")
     }
 }

@@ -159,7 +159,12 @@ struct PanelReportTests {
     func laterFee() throws {
         let ledger = try drawn()
         let first = try ledger.consortium.asked(itemID(Self.item))
-        for _ in 0..<3 { try answer(ledger, [1, 2]) }
+        // Each class has two votes, and the seniors disagree.
+        try answer(ledger, [1, 2, 3])
+        try answer(ledger, [1, 2])
+        let silent = try ledger.consortium.asked(itemID(Self.item))[0]
+        try answer(ledger, [3, 3], silent: [silent])
+        try answer(ledger, [1, 2])
         var report = try explain(ledger)
         let seniors = report.readers.filter(\.senior)
         #expect(report.outcome != "approved" && report.readers.count == 9 && seniors.count == 2)

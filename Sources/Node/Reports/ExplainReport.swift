@@ -78,8 +78,10 @@ package struct ExplainReport: Codable, Sendable {
     /// The same without names, in the order of the answers, which says nothing of who gave them.
     package func anonymous() throws -> Self {
         var report = self
-        let ordered = try readers.map { (order: try reportJSON(AnswerOrder($0)), reader: $0) }
-            .sorted { $0.order.lexicographicallyPrecedes($1.order) }
+        let ordered = try readers.map { reader in
+            let drawn = String(decoding: try reader.drawn.map(reportJSON) ?? [], as: UTF8.self)
+            return (reader: reader, order: (reader.wave, reader.value ?? "", reader.answer, drawn))
+        }.sorted { $0.order < $1.order }
         report.readers = ordered.enumerated().map { place, entry in
             var reader = entry.reader
             reader.annotator = "reader \(place + 1)"
@@ -90,20 +92,6 @@ package struct ExplainReport: Codable, Sendable {
         }
         report.dispute?.by = "somebody"
         return report
-    }
-}
-
-/// What tells answers apart, and not who gave them.
-private struct AnswerOrder: Encodable {
-    let wave: String
-    let answer: String
-    let value: String
-    let drawn: DrawnAnswer?
-
-    init(_ reader: ReaderReport) {
-        // Seniors last, whatever the number of waves.
-        wave = (reader.senior ? "s" : "r") + String(repeating: "w", count: Int(reader.wave))
-        (answer, value, drawn) = (reader.answer, reader.value ?? "", reader.drawn)
     }
 }
 

@@ -170,7 +170,9 @@ struct PanelReportTests {
         #expect(report.outcome != "approved" && report.readers.count == 9 && seniors.count == 2)
         for reader in report.readers {
             let isFirst = first.map(\.text).contains(reader.annotator)
-            #expect(reader.arithmetic.contains("flat fee") == (!isFirst && reader.value != nil))
+            #expect(
+                reader.arithmetic.contains("the flat fee of 0.001000 tokens")
+                    == (!isFirst && reader.value != nil))
             #expect(reader.weight == nil)
         }
         report = try report.anonymous()

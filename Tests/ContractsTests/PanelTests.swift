@@ -181,21 +181,29 @@ struct PanelTests {
         #expect(try consortium.outcome(record, by: Self.east) == .noConsent)
     }
 
+    /// An item to which all who are asked commit, and all but the first reveal; reveals are awaited
+    /// from 6 to 8.
+    private func answeredButFirst(
+        _ item: ItemID
+    ) throws -> (consortium: Consortium, readers: [AccountID]) {
+        var consortium = try Self.founded.get()
+        try consortium.draw([item], by: Self.east)
+        let readers = consortium.asked(item)
+        for reader in readers {
+            try consortium.applied([consortium.commit(item, 3, by: reader)], by: reader, at: 5)
+        }
+        for reader in readers.dropFirst() {
+            try consortium.applied([consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
+        }
+        return (consortium, readers)
+    }
+
     @Test("whom a decision ends before reveals are over loses nothing by silence, later the stake")
     func endedByDecision() throws {
         let item = try item()
         for isLate in [false, true] {
-            var consortium = try Self.founded.get()
-            try consortium.draw([item], by: Self.east)
-            let readers = consortium.asked(item)
-            for reader in readers {
-                try consortium.applied(
-                    [consortium.commit(item, 3, by: reader)], by: reader, at: 5)
-            }
-            for reader in readers.dropFirst() {
-                try consortium.applied(
-                    [consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
-            }
+            let (answered, readers) = try answeredButFirst(item)
+            var consortium = answered
             // Reveals are awaited to 8; the decision is in force from the next height on.
             try consortium.execute([], at: isLate ? 8 : 7)
             try decide(&consortium) { $0.leaving = [readers[0].text] }
@@ -378,18 +386,8 @@ struct PanelTests {
     func revokedAfterCommit() throws {
         let item = try item()
         for (isOwn, isLate) in [(false, false), (true, false), (false, true)] {
-            var consortium = try Self.founded.get()
-            try consortium.draw([item], by: Self.east)
-            let readers = consortium.asked(item)
-            for reader in readers {
-                try consortium.applied(
-                    [consortium.commit(item, 3, by: reader)], by: reader, at: 5)
-            }
-            // Reveals from 6 to 8.
-            for reader in readers.dropFirst() {
-                try consortium.applied(
-                    [consortium.reveal(item, 3, by: reader)], by: reader, at: 6)
-            }
+            let (answered, readers) = try answeredButFirst(item)
+            var consortium = answered
             let reader = readers[0]
             let held = consortium.held(ConsortiumAccount.reserve)
             try consortium.applied(

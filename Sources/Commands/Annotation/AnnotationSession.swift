@@ -41,7 +41,7 @@ struct AnnotationSession {
     private let submitter: Submitter
     private var committed = 0
     private var revealed = 0
-    private var rejected: [AnnotateReport.RejectedRow] = []
+    private var rejected: [RejectedRow] = []
     /// Items for which a commitment or a reveal was refused; they are not sent again.
     private var refused: Set<ItemID> = []
     /// Transactions handed to the site, of which the last may not have arrived.
@@ -177,6 +177,6 @@ struct AnnotationSession {
     private mutating func refuse(_ row: AnnotatedItem, _ reason: String) {
         refused.insert(row.item)
         rejected.append(
-            AnnotateReport.RejectedRow(row: "\(row.place) (\(row.item))", reason: reason))
+            RejectedRow(row: "\(row.place) (\(row.item))", reason: reason))
     }
 }

@@ -8,13 +8,19 @@ import Messaging
 import Node
 import Wire
 
+/// A row of a file that the ledger rejected, and why.
+package struct RejectedRow: Codable, Sendable {
+    let row: String
+    let reason: String
+
+    package init(row: String, reason: String) {
+        self.row = row
+        self.reason = reason
+    }
+}
+
 /// What became of rows that were put on the ledger.
 struct WriteReport: Codable {
-    struct RejectedRow: Codable {
-        let row: String
-        let reason: String
-    }
-
     let sent: Int
     let applied: Int
     var rejected: [RejectedRow]
@@ -177,7 +183,7 @@ func writeReport(
     let outcomes = try await awaitSettlement(of: ids, via: client, limit: settlementLimit)
     let isOneEach = outcomes.applied + outcomes.rejected.count == places.count
     let rejected = outcomes.rejected.map { index, rejection in
-        WriteReport.RejectedRow(
+        RejectedRow(
             row: isOneEach ? places[index] : "transaction \(index + 1)",
             reason: rejection?.description ?? "for a reason that this program does not know")
     }
